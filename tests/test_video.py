@@ -1,0 +1,343 @@
+import subprocess
+import sys
+import threading
+import warnings
+from fractions import Fraction
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from tracknetv5.video import VideoError, VideoWarning, VideoWriter, _Clock, probe, read_frames
+
+NTSC = Fraction(30000, 1001)
+
+
+def picture(index: int, height: int = 72, width: int = 128) -> np.ndarray:
+    """A grey slope with a bright square that moves two pixels a frame."""
+    image = np.repeat(np.linspace(40, 90, width, dtype=np.uint8)[None, :, None], height, 0).repeat(3, 2)
+    x = 10 + 2 * index % (width - 30)
+    image[20:32, x : x + 12] = 230
+    return image
+
+
+def square_x(image: np.ndarray) -> float:
+    """x of the middle of the bright square, as a share of the width."""
+    return (np.nonzero(image[..., 0] > 160)[1].mean() + 0.5) / image.shape[1]
+
+
+def encode(path, images, *, rate=30, pts=None, rotation=None, faststart=True, codec="libx264"):
+    """A file with options that VideoWriter does not have; `pts` in milliseconds."""
+    options = {"movflags": "+faststart"} if faststart and path.suffix == ".mp4" else {}
+    with av.open(path, "w", options=options) as container:
+        stream = container.add_stream(codec, rate=rate, options={"g": "12"})
+        stream.height, stream.width = images[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        if rotation is not None:
+            stream.set_display_rotation(*rotation)
+        for index, image in enumerate(images):
+            frame = av.VideoFrame.from_ndarray(image, "rgb24").reformat(format="yuv420p")
+            if pts is not None:
+                stream.codec_context.time_base = Fraction(1, 1000)
+                frame.pts, frame.time_base = pts[index], Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.fixture(scope="module")
+def noisy(tmp_path_factory):
+    """60 frames of moving noise, so that bytes spread evenly over the file."""
+    noise = np.random.default_rng(0).integers(0, 255, (72, 128, 3), dtype=np.uint8)
+    return [np.roll(noise, 2 * index, 1) for index in range(60)]
+
+
+def cut(path, share: float):
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    return path
+
+
+def test_frames_arrive_complete_in_order_and_right_way_round(tmp_path):
+    path = encode(tmp_path / "clip.mp4", [picture(i) for i in range(20)], rate=NTSC)
+    frames = list(read_frames(path))
+    assert [frame.index for frame in frames] == list(range(20))
+    np.testing.assert_allclose([frame.time for frame in frames], np.arange(20) / float(NTSC), atol=1e-6)
+    for frame in frames:
+        assert frame.image.shape == (72, 128, 3) and frame.image.dtype == np.uint8
+        assert abs(frame.image.astype(int) - picture(frame.index)).mean() < 4
+    info = probe(path)
+    assert (info.path, info.width, info.height, info.fps, info.frames) == (path, 128, 72, NTSC, 20)
+    assert info.duration == pytest.approx(20 / NTSC, abs=1e-3)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_very_short_videos(tmp_path, count):
+    path = encode(tmp_path / "short.mp4", [picture(i) for i in range(count)], rate=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert [frame.index for frame in read_frames(path)] == list(range(count))
+
+
+def test_channels_are_rgb(tmp_path):
+    red = np.full((64, 64, 3), (220, 30, 60), np.uint8)
+    with VideoWriter(tmp_path / "red.mp4", (64, 64), Fraction(25)) as writer:
+        writer.write(red)
+    (frame,) = read_frames(tmp_path / "red.mp4")
+    np.testing.assert_allclose(frame.image.mean((0, 1)), (220, 30, 60), atol=3)
+
+
+@pytest.mark.parametrize("source", [(720, 1280), (360, 640), (1280, 720)])
+def test_scaling_is_anti_aliased_and_keeps_the_half_pixel_rule(tmp_path, source):
+    """A blob near a corner: its centroid must be where cv2.INTER_AREA puts it; fine noise must average out as there."""
+    height, width = source
+    y, x = np.mgrid[:height, :width]
+    sigma = width / 400
+    blob = 60 + 180 * np.exp(-((x - width * 0.93) ** 2 + (y - height * 0.06) ** 2) / (2 * sigma**2))
+    noise = 20 + 200 * np.random.default_rng(0).integers(0, 2, source)
+
+    path = tmp_path / "still.mkv"
+    encode(path, [np.repeat(image.round().astype(np.uint8)[..., None], 3, 2) for image in (blob, noise)])
+    for full, small in zip(read_frames(path), read_frames(path, size=(288, 512)), strict=True):
+        expected = cv2.resize(full.image, (512, 288), interpolation=cv2.INTER_AREA)
+        if full.index == 0:
+            np.testing.assert_allclose(centroid(small.image), centroid(expected), atol=0.1)
+        elif width == 1280:
+            assert small.image.std() == pytest.approx(expected.std(), rel=0.1)
+
+
+def centroid(image: np.ndarray) -> tuple[float, float]:
+    heat = image.mean(-1)
+    heat = np.where(heat > np.median(heat) + 5, heat - np.median(heat), 0)
+    y, x = np.mgrid[: heat.shape[0], : heat.shape[1]]
+    return (heat * x).sum() / heat.sum(), (heat * y).sum() / heat.sum()
+
+
+@pytest.mark.parametrize(
+    ("rotation", "upright"),
+    [
+        ((0,), lambda image: image),
+        ((90,), lambda image: np.rot90(image, 1)),  # degrees count counterclockwise, as in np.rot90
+        ((180,), lambda image: np.rot90(image, 2)),
+        ((-90,), lambda image: np.rot90(image, -1)),
+        ((0, True), lambda image: image[:, ::-1]),
+        ((0, False, True), lambda image: image[::-1]),
+    ],
+)
+def test_rotation_metadata_is_honoured(tmp_path, rotation, upright):
+    stored = np.zeros((64, 96, 3), np.uint8)
+    stored[:32, :48], stored[:32, 48:], stored[32:, :48] = 250, 170, 90  # four different corners
+    path = encode(tmp_path / "phone.mp4", [stored] * 2, rotation=rotation)
+    expected = upright(stored)
+    info = probe(path)
+    assert (info.height, info.width) == expected.shape[:2]
+    frame = next(read_frames(path))
+    assert frame.image.shape == expected.shape
+    assert abs(frame.image.astype(int) - expected).mean() < 3
+    half = tuple(side // 2 for side in expected.shape[:2])
+    scaled = next(read_frames(path, size=half)).image
+    assert scaled.shape[:2] == half  # `size` is that of the upright picture
+    assert abs(scaled.astype(int) - cv2.resize(expected, half[::-1], interpolation=cv2.INTER_AREA)).mean() < 5
+
+
+def test_variable_frame_rate_keeps_its_timestamps(tmp_path):
+    pts = [500, 533, 600, 610, 900, 1400, 1433]
+    path = encode(tmp_path / "phone.mkv", [picture(i) for i in range(len(pts))], pts=pts)
+    times = [frame.time for frame in read_frames(path)]
+    np.testing.assert_allclose(times, (np.array(pts) - 500) / 1000, atol=1e-3)
+
+
+def test_missing_and_backward_timestamps_are_estimated_from_the_rate():
+    clock = _Clock(Fraction(1, 10))
+    stamps = [None, Fraction(7), None, Fraction(73, 10), Fraction(5), Fraction(73, 10), Fraction(8)]
+    np.testing.assert_allclose([clock(stamp) for stamp in stamps], [0, 0.1, 0.2, 0.4, 0.5, 0.6, 1.1])
+
+
+def test_start_and_length_keep_absolute_indices_and_times(tmp_path):
+    path = encode(tmp_path / "clip.mp4", [picture(i) for i in range(30)])
+    frames = list(read_frames(path, start=0.5, length=0.2))
+    assert [frame.index for frame in frames] == [15, 16, 17, 18, 19, 20]
+    assert frames[0].time == pytest.approx(0.5)
+    assert square_x(frames[0].image) == pytest.approx(square_x(picture(15)), abs=0.01)
+    with pytest.raises(VideoError, match="clip.mp4: ends at 0.967 s, before the start of 5 s; start earlier"):
+        next(read_frames(path, start=5))
+
+
+@pytest.mark.parametrize("options", [{"start": -1}, {"length": 0}, {"size": (0, 512)}])
+def test_impossible_options_are_refused_before_work_is_done(tmp_path, options):
+    path = encode(tmp_path / "clip.mp4", [picture(0)])
+    with pytest.raises(ValueError, match=next(iter(options))):
+        read_frames(path, **options)
+
+
+def test_closing_the_generator_ends_its_thread(tmp_path):
+    path = encode(tmp_path / "clip.mp4", [picture(i) for i in range(60)])
+    before = threading.active_count()
+    frames = read_frames(path)
+    next(frames)
+    assert threading.active_count() == before + 1
+    frames.close()
+    assert threading.active_count() == before
+
+
+def test_reading_ahead_is_bounded(tmp_path, monkeypatch):
+    """However slow the consumer, only the queue, one frame in hand and one on its way exist."""
+    from tracknetv5 import video
+
+    made = []
+    original = video._upright
+    monkeypatch.setattr(video, "_upright", lambda *args: made.append(1) or original(*args))
+    path = encode(tmp_path / "clip.mp4", [picture(i) for i in range(60)])
+    for frame in read_frames(path):
+        assert len(made) <= frame.index + 1 + video.QUEUE_DEPTH + 1
+    assert len(made) == 60
+
+
+def test_interpreter_exits_with_a_half_read_video(tmp_path):
+    path = encode(tmp_path / "clip.mp4", [picture(i) for i in range(60)])
+    code = f"from tracknetv5.video import read_frames; frames = read_frames({str(path)!r}); next(frames)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+
+
+def broken(folder, kind):
+    path = folder / f"{kind}.mp4"
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "empty":
+        path.touch()
+    elif kind == "text":
+        path.write_text("not a video\n" * 50)
+    elif kind == "sound":
+        with av.open(path, "w") as container:
+            stream = container.add_stream("aac", rate=16000)
+            samples = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+            samples.rate = 16000
+            container.mux(stream.encode(samples))
+            container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("missing", "no such file"),
+        ("directory", "is a directory"),
+        ("empty", "is empty"),
+        ("text", "cannot be read as a video"),
+        ("sound", "has no video stream"),
+    ],
+)
+@pytest.mark.parametrize("function", [probe, read_frames])
+def test_a_file_that_is_no_video_is_refused_at_once_in_one_line(tmp_path, kind, reason, function):
+    with pytest.raises(VideoError) as caught:
+        function(broken(tmp_path, kind))
+    message = str(caught.value)
+    assert f"{kind}.mp4: {reason}" in message and "; " in message and "\n" not in message
+
+
+def test_lost_index(tmp_path, noisy):
+    path = cut(encode(tmp_path / "lost.mp4", noisy, faststart=False), 0.6)
+    with pytest.raises(VideoError, match=r"lost.mp4: its index \(moov\) is lost"):
+        read_frames(path)
+
+
+def test_no_frame_decodes(tmp_path, noisy):
+    path = encode(tmp_path / "blank.mp4", noisy)
+    data = bytearray(path.read_bytes())
+    begin = data.index(b"mdat") + 4
+    data[begin:] = bytes(len(data) - begin)
+    path.write_bytes(data)
+    with pytest.raises(VideoError, match="blank.mp4: none of its frames decodes"):
+        probe(path)
+
+
+@pytest.mark.parametrize(("name", "codec"), [("cut.mp4", "libx264"), ("cut.mkv", "libx264"), ("cut.avi", "mpeg4")])
+def test_a_cut_file_yields_what_decodes_and_warns(tmp_path, noisy, name, codec):
+    path = cut(encode(tmp_path / name, noisy, codec=codec), 0.6)
+    frames = []
+    with pytest.warns(VideoWarning) as caught:
+        frames.extend(read_frames(path))
+    assert 10 <= len(frames) < 60
+    assert [frame.index for frame in frames] == list(range(len(frames)))
+    message = str(caught[0].message)
+    last_good = len(frames) - (2 if codec == "mpeg4" else 1)  # that decoder makes the best of half a frame
+    assert f"{name}: damaged or cut" in message and f"frame {last_good} ({frames[last_good].time:.3f} s)" in message
+    assert caught[0].filename == __file__
+
+
+def test_damage_in_the_middle_keeps_the_frames_behind_it(tmp_path, noisy):
+    path = encode(tmp_path / "hole.mp4", noisy)
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 6000] = bytes(6000)
+    path.write_bytes(data)
+    with pytest.warns(VideoWarning, match="hole.mp4: damaged or cut, the last good frame before the damage is frame 2"):
+        frames = list(read_frames(path))
+    assert len(frames) < 60 and frames[-1].time == pytest.approx(59 / 30)
+
+
+def test_an_intact_file_does_not_warn(tmp_path):
+    pts = [0, 33, 66, 3000, 9000]  # long pauses are no damage
+    path = encode(tmp_path / "pauses.mkv", [picture(i) for i in range(len(pts))], pts=pts)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(list(read_frames(path))) == 5
+
+
+def test_writer_makes_a_file_that_browsers_play(tmp_path):
+    path = tmp_path / "out.mp4"
+    with VideoWriter(path, (72, 128), NTSC) as writer:
+        for index in range(12):
+            writer.write(picture(index))
+        assert not path.exists()
+    data = path.read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")
+    with av.open(path) as container:
+        stream = container.streams.video[0]
+        assert (stream.codec_context.name, stream.pix_fmt, stream.frames) == ("h264", "yuv420p", 12)
+        assert stream.average_rate == NTSC
+        assert stream.codec_context.colorspace == 1  # BT.709, as the pixels are
+    for frame in read_frames(path):
+        assert abs(frame.image.astype(int) - picture(frame.index)).mean() < 4
+    assert [file.name for file in tmp_path.iterdir()] == ["out.mp4"]
+
+
+def test_writer_keeps_given_times_and_starts_at_zero(tmp_path):
+    times = [10.0, 10.033, 10.1, 10.11, 10.4]
+    with VideoWriter(tmp_path / "out.mp4", (72, 128), Fraction(30)) as writer:
+        for index, time in enumerate(times):
+            writer.write(picture(index), time)
+        with pytest.raises(ValueError, match="times must increase"):
+            writer.write(picture(0), 10.4)
+    read = [frame.time for frame in read_frames(tmp_path / "out.mp4")]
+    np.testing.assert_allclose(read, np.array(times) - 10, atol=1e-4)
+
+
+def test_writer_pads_odd_sizes_at_the_bottom_and_right(tmp_path):
+    image = picture(3, 71, 127)
+    with VideoWriter(tmp_path / "odd.mp4", (71, 127), Fraction(30)) as writer:
+        writer.write(image)
+    (frame,) = read_frames(tmp_path / "odd.mp4")
+    assert frame.image.shape == (72, 128, 3)
+    assert abs(frame.image[:71, :127].astype(int) - image).mean() < 4
+    assert abs(frame.image[71].astype(int) - frame.image[70]).mean() < 8
+
+
+def test_writer_leaves_no_partial_file_and_keeps_an_older_one(tmp_path):
+    path = tmp_path / "out.mp4"
+    path.write_bytes(b"older result")
+    with pytest.raises(RuntimeError, match="interrupted"), VideoWriter(path, (72, 128), Fraction(30)) as writer:
+        writer.write(picture(0))
+        raise RuntimeError("interrupted")
+    assert path.read_bytes() == b"older result" and list(tmp_path.iterdir()) == [path]
+
+
+def test_writer_refuses_what_it_cannot_write(tmp_path):
+    with pytest.raises(VideoError, match="nowhere/out.mp4: cannot be written"):
+        VideoWriter(tmp_path / "nowhere" / "out.mp4", (72, 128), Fraction(30))
+    with pytest.raises(VideoError, match="out.mp4: no frame was written"):
+        with VideoWriter(tmp_path / "out.mp4", (72, 128), Fraction(30)) as writer:
+            with pytest.raises(ValueError, match="uint8 image"):
+                writer.write(picture(0, 70, 128))
+    assert list(tmp_path.iterdir()) == []

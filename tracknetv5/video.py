@@ -1,0 +1,363 @@
+"""Video files in and out: probe, decode to upright RGB frames, write H.264 that browsers play.
+
+Axis letters: H height, W width; sizes are (height, width) as everywhere in the package.
+"""
+
+import queue
+import threading
+import warnings
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+
+import av
+import av.container
+import av.video
+import cv2
+import numpy as np
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
+
+QUEUE_DEPTH = 4  # decoded frames that wait for the consumer
+SINGLE_THREAD_PIXELS = 1920 * 1088  # up to here one decoder thread outruns the network and costs the least CPU time
+TIME_TOLERANCE = 1e-6  # seconds; `start + length` is a float sum, timestamps are rational
+
+
+class VideoError(ValueError):
+    """A video that cannot be read or written. The message is one line: file, what is wrong, remedy."""
+
+
+class VideoWarning(UserWarning):
+    """A damaged or cut video of which a part was decoded. The message names the file and the last good frame."""
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a file says about its video stream; `frames` and `duration` are claims, good for progress only."""
+
+    path: Path
+    width: int  # pixels as displayed, after rotation
+    height: int
+    fps: Fraction  # average rate, best estimate
+    frames: int | None
+    duration: float | None  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One decoded frame: `index` counts decoded frames from the start of the video, `image` is (H, W, 3) uint8 RGB.
+
+    `time` is in seconds after the first frame of the video and strictly increasing.
+    """
+
+    index: int
+    time: float
+    image: np.ndarray
+
+
+def probe(path: str | PathLike) -> VideoInfo:
+    """Size, rate and length of a video; decodes its first frame.
+
+    Raises VideoError for a path that is missing, a directory, empty, no video, without a video stream, without its
+    index, or of which no frame decodes.
+    """
+    path = Path(path)
+    with _open(path) as (container, stream):
+        first = next((raw for raw in _decode(container, stream) if isinstance(raw, av.VideoFrame)), None)
+        if first is None:
+            raise VideoError(f"{path}: none of its frames decodes; export or download the video again")
+        height, width = first.height, first.width
+        if _orientation(first)[0]:
+            height, width = width, height
+        duration = None
+        if stream.duration is not None:
+            duration = float(stream.duration * stream.time_base)
+        elif container.duration is not None:
+            duration = container.duration / av.time_base
+        fps = stream.average_rate or stream.guessed_rate or stream.base_rate or Fraction(30)
+        return VideoInfo(path, width, height, fps, stream.frames or None, duration)
+
+
+def read_frames(
+    path: str | PathLike,
+    *,
+    size: tuple[int, int] | None = None,
+    start: float = 0.0,
+    length: float | None = None,
+) -> Generator[Frame, None, None]:
+    """Frames of a video, upright, in display order; a thread decodes a few frames ahead until the generator is closed.
+
+    `size` (height, width) of the upright image: frames are scaled while their colours are converted, by area
+    averaging and with the half-pixel geometry of `cv2.resize`. `start` and `length`, in seconds, select the frames
+    with start <= time < start + length; `index` and `time` stay those of the whole video.
+
+    Raises VideoError at once for a file that `probe` refuses, and at the end if `start` lies behind the last frame.
+    A damaged or cut stream yields what decodes, then warns with VideoWarning.
+    """
+    if size is not None and min(size) < 1:
+        raise ValueError(f"size must be (height, width) of at least 1 pixel, not {size}")
+    if start < 0 or (length is not None and length <= 0):
+        raise ValueError(f"start must be >= 0 and length > 0 seconds, not {start} and {length}")
+    return _read_ahead(_frames(probe(path), size, start, length))
+
+
+def _read_ahead(frames: Iterator[Frame]) -> Generator[Frame, None, None]:
+    items: queue.Queue[Frame | Exception | None] = queue.Queue(QUEUE_DEPTH)
+    closed = threading.Event()
+
+    def work() -> None:
+        end = None
+        try:
+            for frame in frames:
+                items.put(frame)
+                if closed.is_set():
+                    frames.close()
+                    return
+        except Exception as error:  # belongs to the consumer, whatever it is
+            end = error
+        items.put(end)
+
+    # A daemon: a generator that was left half read must not keep the interpreter from exiting.
+    thread = threading.Thread(target=work, name="video-decoder", daemon=True)
+    thread.start()
+    try:
+        while (item := items.get()) is not None:
+            if isinstance(item, VideoWarning):
+                warnings.warn(item, stacklevel=2)
+                return
+            if isinstance(item, Exception):
+                raise item
+            yield item
+    finally:
+        closed.set()
+        while not items.empty():  # makes room for the one item the thread may be waiting to put
+            items.get()
+        thread.join()
+
+
+def _frames(info: VideoInfo, size: tuple[int, int] | None, start: float, length: float | None) -> Iterator[Frame]:
+    """As `read_frames`, in this thread; damage ends in a VideoWarning that is raised, not warned."""
+    height, width = size or (info.height, info.width)
+    end = float("inf") if length is None else start + length
+    index, time, shown = -1, 0.0, 0.0  # of the last frame: number, start and end in seconds
+    damaged, lost = False, float("inf")  # lost: earliest timestamp that did not decode
+    intact, last_good = True, "none"
+    with _open(info.path) as (container, stream):
+        stream.thread_type = "AUTO"
+        stream.thread_count = 1 if stream.width * stream.height <= SINGLE_THREAD_PIXELS else 4
+        clock, scaler = _Clock(1 / info.fps), VideoReformatter()
+        for raw in _decode(container, stream):
+            if not isinstance(raw, av.VideoFrame):
+                damaged, lost = True, min(lost, raw)
+                continue
+            index += 1
+            time = clock(None if raw.pts is None else raw.pts * raw.time_base)
+            shown = time + float(raw.duration * raw.time_base)
+            intact = intact and not raw.is_corrupt and (raw.pts is None or raw.pts < lost)
+            if intact:
+                last_good = f"frame {index} ({time:.3f} s)"
+            if time < start - TIME_TOLERANCE:
+                continue
+            if time >= end - TIME_TOLERANCE:
+                break
+            orientation = _orientation(raw)
+            stored = (width, height) if not orientation[0] else (height, width)
+            # AREA matches cv2.INTER_AREA to 0.05 px; FAST_BILINEAR would shift the picture by a pixel.
+            rgb = scaler.reformat(raw, *stored, "rgb24", interpolation=Interpolation.AREA, threads=1)
+            yield Frame(index, time, _upright(rgb.to_ndarray(), orientation))
+        else:
+            if time < start - TIME_TOLERANCE:
+                raise VideoError(f"{info.path}: ends at {time:.3f} s, before the start of {start:g} s; start earlier")
+            # A file cut between two packets decodes without an error. Half a second: sound may outlast the picture.
+            if info.duration and info.duration - shown > max(0.5, 0.02 * info.duration):
+                damaged = True
+    if damaged or not intact:
+        raise VideoWarning(
+            f"{info.path}: damaged or cut, the last good frame before the damage is {last_good}, {index + 1} frames "
+            "decoded in all; export or download the video again if the rest matters"
+        )
+
+
+class _Clock:
+    """Seconds after the first frame, strictly increasing, from timestamps that may be missing or run backwards."""
+
+    def __init__(self, step: Fraction) -> None:
+        self.step = step
+        self.origin: Fraction | None = None
+        self.last: Fraction | None = None
+
+    def __call__(self, timestamp: Fraction | None) -> float:
+        estimate = Fraction(0) if self.last is None else self.last + self.step
+        if timestamp is not None and self.origin is None:
+            self.origin = timestamp - estimate
+        now = estimate if timestamp is None else timestamp - self.origin
+        self.last = now if self.last is None or now > self.last else estimate
+        return float(self.last)
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[tuple[av.container.InputContainer, av.video.VideoStream]]:
+    if not path.exists():
+        raise VideoError(f"{path}: no such file; check the path")
+    if path.is_dir():
+        raise VideoError(f"{path}: is a directory; name a video file in it")
+    if path.stat().st_size == 0:
+        raise VideoError(f"{path}: is empty; export or download the video again")
+    try:
+        container = av.open(path)
+    except av.FFmpegError as error:
+        if _index_lost(path):
+            raise VideoError(
+                f"{path}: its index (moov) is lost, the recording or download was cut off; "
+                "get the file again or repair it with a tool such as untrunc"
+            ) from error
+        raise VideoError(f"{path}: cannot be read as a video ({error.strerror}); convert it to MP4") from error
+    with container:
+        stream = container.streams.best("video")
+        if stream is None or stream.disposition & av.stream.Disposition.attached_pic:
+            raise VideoError(f"{path}: has no video stream; choose a file with a picture, not only sound")
+        if stream.codec_context is None:
+            raise VideoError(f"{path}: there is no decoder for its video stream; convert it to H.264")
+        yield container, stream
+
+
+def _index_lost(path: Path) -> bool:
+    """Whether this is an MP4 / MOV file whose boxes end without the `moov` box that says where the frames are."""
+    size, position, names = path.stat().st_size, 0, set()
+    with path.open("rb") as file:
+        while position + 8 <= size:
+            file.seek(position)
+            length, name = int.from_bytes(file.read(4)), file.read(4)
+            names.add(name)
+            if length == 1:  # a 64-bit length follows
+                length = int.from_bytes(file.read(8))
+            if length < 8:  # 0: the box runs to the end of the file
+                break
+            position += length
+    return bool(names & {b"ftyp", b"mdat"}) and b"moov" not in names
+
+
+def _decode(
+    container: av.container.InputContainer, stream: av.video.VideoStream
+) -> Iterator[av.VideoFrame | float]:
+    """Frames in display order and, whenever a packet cannot be read or decoded, the timestamp that is lost."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)  # the last one is empty and flushes the decoder
+        except StopIteration:
+            return
+        except av.FFmpegError:
+            yield float("inf")  # whatever would have followed
+            return
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            yield packet.pts if packet.pts is not None else float("-inf")
+        else:
+            yield from frames
+
+
+def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
+    """(transpose, flip x, flip y) that turn the stored picture upright; flips come after the transposition."""
+    side_data = frame.side_data.get("DISPLAYMATRIX")
+    if side_data is None:
+        return False, False, False
+    # Display matrix, row vectors: x' = a x + c y, y' = b x + d y, fixed point.
+    a, b, _, c, d = np.frombuffer(bytes(side_data), np.int32)[:5].tolist()
+    return (True, c < 0, b < 0) if abs(b) > abs(a) else (False, a < 0, d < 0)
+
+
+def _upright(image: np.ndarray, orientation: tuple[bool, bool, bool]) -> np.ndarray:
+    transpose, flip_x, flip_y = orientation
+    if transpose:
+        image = image.swapaxes(0, 1)
+    return np.ascontiguousarray(image[:: -1 if flip_y else 1, :: -1 if flip_x else 1])
+
+
+class VideoWriter:
+    """Writes RGB frames as H.264, yuv420p (BT.709), MP4 with the index in front: it plays in browsers.
+
+    A context manager. The file appears under its name only when the block ends without an exception; until then it is
+    `<name>.part`. An odd height or width is padded by repeating the last row or column, which H.264 needs even.
+
+    with VideoWriter("out.mp4", (720, 1280), Fraction(30000, 1001)) as writer:
+        writer.write(image)
+    """
+
+    def __init__(self, path: str | PathLike, size: tuple[int, int], fps: Fraction) -> None:
+        """`size` is (height, width) of the images, `fps` the rate of frames that are written without a time.
+
+        Raises VideoError if the file cannot be created.
+        """
+        self.path = Path(path)
+        self.size = size
+        self.fps = fps
+        self._partial = self.path.with_name(self.path.name + ".part")
+        self._written = 0
+        self._first_time = 0.0
+        self._last_pts = -1
+        self._container = av.open(self._partial, "w", format="mp4", options={"movflags": "+faststart"})
+        self._stream = self._container.add_stream("libx264", rate=fps, options={"preset": "veryfast", "crf": "21"})
+        self._stream.pix_fmt = "yuv420p"
+        self._stream.height, self._stream.width = (side + side % 2 for side in size)
+        # Fine enough for any timestamp, and a multiple of the rate so that a constant one stays exact.
+        self._stream.codec_context.time_base = Fraction(1, fps.numerator * ceil(90_000 / fps.numerator))
+        context = self._stream.codec_context
+        context.colorspace = context.color_primaries = context.color_trc = 1  # BT.709
+        context.color_range = 1  # limited
+        self._scaler = VideoReformatter()
+        try:
+            self._container.start_encoding()  # creates the file
+        except OSError as error:
+            raise VideoError(
+                f"{self.path}: cannot be written ({error.strerror}); choose an existing, writable folder"
+            ) from error
+
+    def write(self, image: np.ndarray, time: float | None = None) -> None:
+        """Append `image` (H, W, 3) uint8 RGB at `time`, seconds on any clock (None: one frame after the last).
+
+        The video starts with the first frame, whatever its time. Raises ValueError for an image of another shape or
+        type, and for a time that does not advance.
+        """
+        if image.shape != (*self.size, 3) or image.dtype != np.uint8:
+            raise ValueError(f"expected a {(*self.size, 3)} uint8 image, got {image.shape} {image.dtype}")
+        time_base = self._stream.codec_context.time_base
+        if self._written == 0:
+            self._first_time = time or 0.0
+        if time is None:
+            pts = self._last_pts + round(1 / self.fps / time_base) if self._written else 0
+        else:
+            pts = round((time - self._first_time) / time_base)
+        if pts <= self._last_pts:
+            raise ValueError(f"times must increase: {time} s follows {float(self._last_pts * time_base):.6f} s")
+        bottom, right = (side % 2 for side in self.size)
+        if bottom or right:
+            image = cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
+        rgb = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), "rgb24")
+        frame = self._scaler.reformat(rgb, format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range="MPEG")
+        frame.pts, frame.time_base = pts, time_base
+        self._container.mux(self._stream.encode(frame))
+        self._written += 1
+        self._last_pts = pts
+
+    def __enter__(self) -> "VideoWriter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None and self._written:
+                self._container.mux(self._stream.encode(None))
+            self._container.close()
+            if kind is None and self._written:
+                self._partial.replace(self.path)
+        finally:
+            self._partial.unlink(missing_ok=True)
+        if kind is None and not self._written:
+            raise VideoError(f"{self.path}: no frame was written, so there is no video; write at least one")
