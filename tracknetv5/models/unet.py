@@ -1,0 +1,116 @@
+"""The U-Net that V2, V3, V4 and V5 share.
+
+Source: Sun et al., "TrackNetV2: Efficient shuttlecock tracking network", ICPAI 2020. V3 (Chen and Wang, MMAsia 2023)
+orders normalisation and activation the other way round and upsamples by nearest neighbour.
+
+Axes: B batch, C channels, T frames, H and W rows and columns of the model's input.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class UNetOptions:
+    stem: int = 1  # the input is cut into stem x stem blocks (pixel unshuffle) and the U-Net runs on their grid
+    widths: tuple[int, ...] = (64, 128, 256, 512)  # channels of each level, finest first
+    depths: tuple[int, ...] = (2, 2, 3, 3)  # convolutions of each level, in the encoder and in the decoder
+    norm_first: bool = False  # False: conv, ReLU, norm (V2, V4, V5); True: conv, norm, ReLU (V3)
+    upsample: str = "bilinear"  # "bilinear" (corners aligned) or "nearest"
+
+    def __post_init__(self):
+        # JSON has no tuples; a config that was read back must compare equal to the one that was written.
+        object.__setattr__(self, "widths", tuple(self.widths))
+        object.__setattr__(self, "depths", tuple(self.depths))
+        if len(self.widths) != len(self.depths) or not self.widths:
+            raise ValueError(f"widths {self.widths} and depths {self.depths} need one entry for each level")
+        if self.upsample not in ("bilinear", "nearest"):
+            raise ValueError(f'upsample is "bilinear" or "nearest", not {self.upsample!r}')
+
+    @property
+    def stride(self) -> int:
+        """Height and width of an input are multiples of this many pixels."""
+        return self.stem * 2 ** (len(self.widths) - 1)
+
+
+class ConvUnit(nn.Sequential):
+    """3 x 3 convolution, ReLU and batch norm, in either order: (B, Cin, H, W) -> (B, Cout, H, W)."""
+
+    def __init__(self, channels_in: int, channels_out: int, norm_first: bool):
+        super().__init__()
+        # padding=1 rather than "same": fvcore does not count convolutions written with "same".
+        self.conv = nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False)
+        norm, act = nn.BatchNorm2d(channels_out), nn.ReLU()
+        if norm_first:
+            self.norm, self.act = norm, act
+        else:
+            self.act, self.norm = act, norm
+
+
+def conv_units(channels_in: int, channels_out: int, depth: int, norm_first: bool) -> nn.Sequential:
+    channels = [channels_in] + [channels_out] * depth
+    return nn.Sequential(*(ConvUnit(a, b, norm_first) for a, b in zip(channels, channels[1:], strict=False)))
+
+
+class UNet(nn.Module):
+    """Features at the resolution of the stem's grid: (B, channels, H, W) -> (B, widths[0], H / stem, W / stem)."""
+
+    def __init__(self, channels: int, options: UNetOptions):
+        super().__init__()
+        widths, depths, norm_first = options.widths, options.depths, options.norm_first
+        self.stem = nn.PixelUnshuffle(options.stem) if options.stem > 1 else nn.Identity()
+        self.encoder = nn.ModuleList()
+        inputs = channels * options.stem**2
+        for width, depth in zip(widths, depths, strict=True):
+            self.encoder.append(conv_units(inputs, width, depth, norm_first))
+            inputs = width
+        self.decoder = nn.ModuleList()  # coarse to fine
+        for width, depth in zip(widths[-2::-1], depths[-2::-1], strict=True):
+            self.decoder.append(conv_units(inputs + width, width, depth, norm_first))
+            inputs = width
+        self.pool = nn.MaxPool2d(2)
+        # A module, not F.interpolate: thop counts modules only.
+        if options.upsample == "bilinear":
+            self.upsample = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)
+        else:
+            self.upsample = nn.Upsample(scale_factor=2, mode="nearest")
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)  # (B, channels * stem^2, H / stem, W / stem)
+        skips = []
+        for level, block in enumerate(self.encoder):
+            x = block(self.pool(x) if level else x)
+            skips.append(x)
+        skips.pop()
+        for block in self.decoder:
+            x = block(torch.cat([self.upsample(x), skips.pop()], dim=1))
+        return x
+
+
+class HeatmapHead(nn.Sequential):
+    """One logit for each pixel of each frame: (B, C, H / stem, W / stem) -> (B, T, H, W)."""
+
+    def __init__(self, channels: int, frames: int, stem: int, bias: bool = False):
+        super().__init__()
+        self.conv = nn.Conv2d(channels, frames * stem**2, 1, bias=bias)
+        self.shuffle = nn.PixelShuffle(stem) if stem > 1 else nn.Identity()
+
+
+def check_frames(frames: Tensor, length: int, *, height_multiple: int, width_multiple: int | None = None) -> None:
+    """Raise ValueError unless `frames` is a (B, length, 3, H, W) float batch whose H and W the model divides."""
+    width_multiple = width_multiple or height_multiple
+    if frames.ndim != 5 or frames.shape[1] != length or frames.shape[2] != 3:
+        raise ValueError(
+            f"expected frames of shape (batch, {length}, 3, height, width), got {tuple(frames.shape)}: "
+            f"stack {length} RGB frames with values in [0, 1] along dimension 1"
+        )
+    if not frames.is_floating_point():
+        raise ValueError(f"expected floating-point frames in [0, 1], got {frames.dtype}: divide 8-bit frames by 255")
+    height, width = frames.shape[-2:]
+    if height < height_multiple or width < width_multiple or height % height_multiple or width % width_multiple:
+        raise ValueError(
+            f"height and width must be multiples of {height_multiple} and {width_multiple}, got {height} x {width}: "
+            "resize or pad the frames (the published size is 288 x 512)"
+        )

@@ -1,0 +1,93 @@
+"""TrackNetV5: polarity of motion in front of the backbone (MDD), a Transformer's residual behind it (R-STR).
+
+Source: Tang et al., "TrackNetV5", arXiv:2512.02789, and its public reference code where the two differ.
+The paper's ablations "V2 + MDD" and "V2 + R-STR" are this class with one of the two parts left out.
+
+Axes: B batch, T frames, H and W rows and columns.
+"""
+
+from dataclasses import dataclass
+from math import lcm
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from tracknetv5.models.motion import MotionDirectionDecoupling, MotionOptions, gate, interleave
+from tracknetv5.models.rstr import RSTR, RSTROptions
+from tracknetv5.models.unet import HeatmapHead, UNet, UNetOptions, check_frames
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackNetV5Options(RSTROptions, MotionOptions, UNetOptions):
+    frames: int = 3  # T, frames in a window
+    mdd: bool = True  # polarity attention in the input and as a gate on the draft
+    gate: str = "brightening"  # the draft is gated by A+ alone (reference code) or by "both" polarities (paper)
+    rstr: bool = True  # refine the draft by a residual
+
+    def __post_init__(self):
+        UNetOptions.__post_init__(self)
+        RSTROptions.__post_init__(self)
+        if self.gate not in ("brightening", "both"):
+            raise ValueError(f'gate is "brightening" or "both", not {self.gate!r}')
+
+    @property
+    def multiple(self) -> int:
+        """Height and width of an input are multiples of this many pixels."""
+        return lcm(self.stride, self.patch) if self.rstr else self.stride
+
+
+class Inspection(NamedTuple):
+    """What the network computes on the way to its heatmaps; parts that an ablation leaves out are None."""
+
+    polarity: Tensor | None  # (B, T - 1, 2, H, W) in [0, 1]: P+ (brightening), P- (darkening) of each interval
+    attention: Tensor | None  # (B, T - 1, 2, H, W) in (0, 1): A+, A-, the polarity after the learnable map
+    draft: Tensor  # (B, T, H, W) logits of the backbone
+    gated_draft: Tensor  # (B, T, H, W) logits after the gate; the draft itself without MDD
+    residual: Tensor | None  # (B, T, H, W) logits that R-STR adds
+    logits: Tensor  # (B, T, H, W) the result, gated_draft + residual
+
+
+class TrackNetV5(nn.Module):
+    Options = TrackNetV5Options
+
+    def __init__(self, options: TrackNetV5Options = TrackNetV5Options()):
+        super().__init__()
+        self.options = options
+        frames = options.frames
+        self.mdd = MotionDirectionDecoupling(options) if options.mdd else None
+        self.backbone = UNet(3 * frames + (2 * (frames - 1) if options.mdd else 0), options)
+        self.head = HeatmapHead(options.widths[0], frames, options.stem)
+        self.draft_dropout = nn.Dropout(options.dropout if options.rstr else 0.0)
+        self.rstr = RSTR(frames, options) if options.rstr else None
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Heatmap logits of each frame.
+
+        Args:
+            frames: (B, T, 3, H, W) RGB in [0, 1]; H and W multiples of `options.multiple`.
+
+        Returns:
+            Logits (B, T, H, W).
+
+        Raises:
+            ValueError: the shape or type of `frames` does not fit.
+        """
+        return self.inspect(frames).logits
+
+    def inspect(self, frames: Tensor) -> Inspection:
+        """`forward` with everything it computes on the way; same argument, same errors."""
+        check_frames(frames, self.options.frames, height_multiple=self.options.multiple)
+        fields = attention = residual = None
+        if self.mdd is not None:
+            fields, attention = self.mdd(frames)
+            draft = self.head(self.backbone(interleave(frames, attention)))
+            gated = gate(draft, attention[:, :, 0] if self.options.gate == "brightening" else attention.amax(2))
+        else:
+            gated = draft = self.head(self.backbone(frames.flatten(1, 2)))
+        logits = gated
+        if self.rstr is not None:
+            # While training, the dropped draft is also the base of the sum, as in the reference code.
+            base = self.draft_dropout(gated)
+            residual = self.rstr(base)
+            logits = base + residual
+        return Inspection(fields, attention, draft, gated, residual, logits)
