@@ -1,0 +1,119 @@
+"""The command line, `tracknetv5 ...`: thin over the library."""
+
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def main() -> None:
+    """Find the ball in every frame of a sports video."""
+
+
+def _fail(message: object) -> None:
+    """One line on standard error, and exit status 1."""
+    typer.echo(f"error: {message}", err=True)
+    raise typer.Exit(1)
+
+
+class _ProgressLine:
+    """Frames done and frames per second, rewritten in place on a terminal and silent elsewhere."""
+
+    def __init__(self, name: str):
+        self.name, self.started, self.shown, self.done = name, time.monotonic(), 0.0, 0
+        self.terminal = sys.stderr.isatty()
+
+    def __call__(self, done: int, total: int | None) -> None:
+        self.done = done
+        now = time.monotonic()
+        if self.terminal and now - self.shown > 0.2:
+            self.shown = now
+            share = f"/{total}" if total else ""
+            sys.stderr.write(f"\r{self.name}: {done}{share} frames, {self.rate:.1f} frames/s ")
+            sys.stderr.flush()
+
+    @property
+    def rate(self) -> float:
+        return self.done / max(time.monotonic() - self.started, 1e-9)
+
+    def clear(self) -> None:
+        if self.terminal and self.shown:
+            sys.stderr.write("\r\x1b[K")
+
+
+@app.command()
+def track(
+    videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Video files.")],
+    output: Annotated[Path, typer.Option(help="Folder for <stem>.csv and <stem>_ball.mp4; made if it is not there.")],
+    weights: Annotated[str | None, typer.Option(help="Folder or Hub id; default: the bundled weights.")] = None,
+    overlay: Annotated[bool, typer.Option("--overlay", help="Also write a video with the ball marked.")] = False,
+    step: Annotated[
+        int | None, typer.Option(min=1, help="Frames between windows: 3 is fast, 1 sees every frame three times.")
+    ] = None,
+    threshold: Annotated[float | None, typer.Option(help="Heat above which a peak is a ball, between 0 and 1.")] = None,
+    fill_gaps: Annotated[int, typer.Option(min=0, metavar="N", help="Interpolate gaps of up to N frames.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
+) -> None:
+    """Write the trajectory of the ball in each video as CSV: Frame,Visibility,X,Y,Score,Source,Time."""
+    from tracknetv5.overlay import write_overlay
+    from tracknetv5.tracker import BallTracker
+    from tracknetv5.video import VideoError, VideoWarning
+
+    stems = [video.stem for video in videos]
+    if twice := sorted({stem for stem in stems if stems.count(stem) > 1}):
+        _fail(f"two inputs are called {twice[0]!r} and would write the same files: rename one or use two folders")
+    try:
+        tracker = BallTracker.from_pretrained(weights, device=device, threshold=threshold, step=step)
+        output.mkdir(parents=True, exist_ok=True)
+    except (ValueError, OSError) as error:
+        _fail(error)
+    failed = 0
+    for video in videos:
+        line = _ProgressLine(video.name)
+        try:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always", VideoWarning)
+                trajectory = tracker.track(video, progress=line)
+                rate = line.rate
+                if fill_gaps:
+                    trajectory = trajectory.fill_gaps(fill_gaps)
+                written = [output / f"{video.stem}.csv"]
+                trajectory.to_csv(written[0])
+                if overlay:
+                    written.append(output / f"{video.stem}_ball.mp4")
+                    write_overlay(video, trajectory, written[1])
+        except (VideoError, OSError) as error:
+            line.clear()
+            failed += 1
+            typer.echo(f"error: {error}", err=True)
+            continue
+        line.clear()
+        # The overlay decodes the file again and would give the same warning twice.
+        for message in dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, VideoWarning)):
+            typer.echo(f"warning: {message}", err=True)
+        seen = int(trajectory.visible.sum())
+        files = ", ".join(str(path) for path in written)
+        typer.echo(f"{video}: ball in {seen} of {len(trajectory)} frames, {rate:.1f} frames/s -> {files}")
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def train(config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="What to train, on what, and how.")]):
+    """Train a network; a run folder that holds a checkpoint is resumed."""
+    try:
+        from tracknetv5.training.config import read_config
+        from tracknetv5.training.loop import Trainer
+    except ImportError as error:
+        _fail(f"{error.name} is not installed: pip install tracknetv5[train]")
+    try:
+        trainer = Trainer(read_config(config))
+    except (ValueError, OSError) as error:
+        _fail(error)
+    typer.echo(f"weights: {trainer.run()}")

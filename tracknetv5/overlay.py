@@ -1,0 +1,53 @@
+"""A trajectory drawn over its video, as a file."""
+
+from collections.abc import Callable
+from os import PathLike
+
+import numpy as np
+
+from tracknetv5.draw import draw_ball
+from tracknetv5.trajectory import Trajectory
+from tracknetv5.video import VideoWriter, read_frames
+
+TRAIL_SECONDS = 0.4  # length of the comet's tail
+
+
+def write_overlay(
+    video: str | PathLike,
+    trajectory: Trajectory,
+    output: str | PathLike,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Write the frames that `trajectory` covers, with the ball and its tail, as H.264 that browsers play.
+
+    Args:
+        video: the file the trajectory was made from.
+        trajectory: positions in pixels of that video.
+        output: the .mp4 to write.
+        progress: called as progress(frames written, frames in all).
+
+    Raises:
+        VideoError: the video cannot be read or the output cannot be written.
+        ValueError: the trajectory does not know its frames' size and rate, or is empty.
+    """
+    if trajectory.size is None or trajectory.fps is None or not len(trajectory):
+        raise ValueError("an overlay needs a trajectory with frames, their size and their rate, as `track` returns it")
+    trail = max(2, round(TRAIL_SECONDS * float(trajectory.fps)))
+    visible = trajectory.visible
+    first, count = int(trajectory.frame[0]), len(trajectory)
+    with VideoWriter(output, trajectory.size, trajectory.fps) as writer:
+        for frame in read_frames(video, start=float(trajectory.time[0])):
+            row = frame.index - first
+            if row >= count:
+                break
+            past = np.arange(max(0, row - trail), row)
+            image = draw_ball(
+                frame.image,
+                tuple(trajectory.xy[row]) if visible[row] else None,
+                str(trajectory.source[row]),
+                [tuple(trajectory.xy[k]) for k in past if visible[k]],
+            )
+            writer.write(image, float(trajectory.time[row] - trajectory.time[0]))
+            if progress is not None:
+                progress(row + 1, count)
