@@ -1,0 +1,1 @@
+"""Readers of labelled rallies, training targets, augmentation, and synthetic rallies."""

@@ -1,0 +1,87 @@
+"""Augmentation of a training window. The same change is made to all of its frames, so that motion stays motion."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+
+@dataclass(frozen=True)
+class AugmentOptions:
+    flip: float = 0.5  # probability of a mirror image, left to right
+    reverse: float = 0.5  # probability of time running backwards
+    scale: tuple[float, float] = (0.8, 1.3)  # range of a random magnification
+    shift: float = 0.1  # largest random shift, as a share of the height
+    brightness: float = 0.2  # largest change of the gain and of the offset of all channels
+    colour: float = 0.1  # largest change of the gain of one channel
+    blur: float = 0.1  # probability of a slight blur, as in compressed or unfocused footage
+    noise: float = 0.2  # probability of sensor noise
+
+
+def augment(
+    frames: np.ndarray, xy: np.ndarray, crop: tuple[int, int], options: AugmentOptions, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, bool]:
+    """A random variation of a window.
+
+    Args:
+        frames: (T, H, W, 3) uint8 RGB.
+        xy: (T, 2) ball centres in pixels of these frames, NaN where there is no ball.
+        crop: (height, width) of the result; smaller than the frames, it is a random part of them, most often one
+            that holds the ball.
+
+    Returns:
+        (T, height, width, 3) uint8 RGB, the new (T, 2) centres (NaN where the ball has left the picture), and whether
+        time was reversed.
+    """
+    height, width = frames.shape[1:3]
+    scale = np.exp(rng.uniform(*np.log(options.scale)))
+    flip = rng.random() < options.flip
+    # Source point that the middle of the result shows.
+    shift = rng.uniform(-options.shift, options.shift, 2) * height
+    centre = np.array([(width - 1) / 2, (height - 1) / 2])
+    spare = np.array([width - crop[1], height - crop[0]]) / 2
+    if spare.any():
+        balls = xy[~np.isnan(xy[:, 0])]
+        if len(balls) and rng.random() < 0.8:
+            around = balls[rng.integers(len(balls))] + rng.uniform(-0.45, 0.45, 2) * (crop[1], crop[0])
+        else:
+            around = centre + rng.uniform(-1, 1, 2) * spare
+        centre = np.clip(around, centre - spare, centre + spare)
+    centre = centre + shift * (0 if spare.any() else 1)
+    mirror = -scale if flip else scale
+    # Affine map from a source point p to the result: diag(mirror, scale) (p - centre) + middle of the result.
+    matrix = np.array(
+        [
+            [mirror, 0, (crop[1] - 1) / 2 - mirror * centre[0]],
+            [0, scale, (crop[0] - 1) / 2 - scale * centre[1]],
+        ]
+    )
+    table = _colour_table(options, rng)
+    sigma = rng.uniform(0.4, 0.8) if rng.random() < options.blur else 0.0
+    noise = rng.uniform(1, 4) if rng.random() < options.noise else 0.0
+    result = np.empty((len(frames), *crop, 3), np.uint8)
+    for source, target in zip(frames, result, strict=True):
+        cv2.warpAffine(source, matrix, (crop[1], crop[0]), dst=target, flags=cv2.INTER_LINEAR)
+        if sigma:
+            cv2.GaussianBlur(target, (0, 0), sigma, dst=target)
+        cv2.LUT(target, table, dst=target)
+        if noise:
+            grain = np.empty(target.shape, np.int16)
+            cv2.setRNGSeed(int(rng.integers(2**31)))
+            cv2.randn(grain, (0, 0, 0), (noise, noise, noise))
+            cv2.add(target, grain, dst=target, dtype=cv2.CV_8U)
+    moved = xy * (mirror, scale) + matrix[:, 2]
+    outside = ~((moved >= 0) & (moved <= (crop[1] - 1, crop[0] - 1))).all(1)
+    moved[outside] = np.nan
+    reverse = rng.random() < options.reverse
+    if reverse:
+        result, moved = result[::-1], moved[::-1]
+    return result, moved, reverse
+
+
+def _colour_table(options: AugmentOptions, rng: np.random.Generator) -> np.ndarray:
+    """A look-up table (1, 256, 3) uint8 of random gain and offset."""
+    gain = 1 + rng.uniform(-options.brightness, options.brightness) + rng.uniform(-options.colour, options.colour, 3)
+    offset = rng.uniform(-options.brightness, options.brightness) * 128
+    values = (np.arange(256)[:, None] - 128) * gain + 128 + offset
+    return np.clip(values, 0, 255).astype(np.uint8)[None]

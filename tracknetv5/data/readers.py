@@ -1,0 +1,181 @@
+"""Labelled rallies from disk: every supported layout becomes a list of `Clip`.
+
+Layouts (found by `read_clips` from what the folder holds):
+- `clips.csv` with `SPORT/CLIP.mp4` and `SPORT/CLIP.csv`;
+- TrackNet tennis, `gameN/ClipM/*.jpg` with `Label.csv`;
+- Shuttlecock Trajectory Dataset, `match*/csv/*.csv` with `match*/video/*.mp4` or `match*/frame/RALLY/*.png`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from tracknetv5.geometry import Letterbox
+from tracknetv5.video import probe, read_frames
+
+HIDDEN, VISIBLE, UNLABELLED = 0, 1, -1
+NO_CLASS = 0  # visibility class where the data set has none; 1 easy, 2 hard, 3 occluded
+
+
+class DatasetError(ValueError):
+    """A folder or label file is not what its layout promises; the message names it and the remedy."""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One labelled clip. Frame k of the labels is the k-th decoded frame."""
+
+    name: str
+    sport: str
+    group: str  # venue or match: the unit that a split never divides
+    split: str  # "train", "val", or "" where the data set has none of its own
+    source: Path  # a video, or a folder of images in order of their names' numbers
+    xy: np.ndarray  # (N, 2) float64, pixels of the stored footage, NaN where no ball is labelled
+    visibility: np.ndarray  # (N,) int8: VISIBLE, HIDDEN or UNLABELLED
+    difficulty: np.ndarray  # (N,) int8: 1 easy, 2 hard, 3 occluded, 0 none or not stated
+
+    def __post_init__(self):
+        count = len(self.visibility)
+        if self.xy.shape != (count, 2) or self.difficulty.shape != (count,):
+            raise DatasetError(f"{self.source}: {count} labels, but coordinates {self.xy.shape}")
+        if np.isnan(self.xy[self.visibility == VISIBLE]).any():
+            raise DatasetError(f"{self.source}: a visible ball without coordinates: label it -1 or give X and Y")
+
+    def __len__(self) -> int:
+        return len(self.visibility)
+
+    @cached_property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the stored footage in pixels."""
+        if self.source.is_dir():
+            return _read_image(_images(self.source)[0]).shape[:2]
+        info = probe(self.source)
+        return info.height, info.width
+
+    def frames(self, size: tuple[int, int]) -> Iterator[np.ndarray]:
+        """The frames, letterboxed to `size` (height, width): (H, W, 3) uint8 RGB."""
+        letterbox = Letterbox(self.size, size)
+        if self.source.is_dir():
+            images = (_read_image(path) for path in _images(self.source))
+        else:
+            images = (frame.image for frame in read_frames(self.source, size=letterbox.content[2:]))
+        return (letterbox.apply(image) for image in images)
+
+
+def read_clips(root: Path | str, split: str | None = None) -> list[Clip]:
+    """All clips below `root`, or those of one split ("train", "val").
+
+    Raises:
+        DatasetError: the folder has none of the supported layouts, a label file is damaged, or the split is empty.
+    """
+    root = Path(root)
+    if (root / "clips.csv").is_file():
+        clips = _read_indexed(root)
+    elif labels := sorted(root.glob("game*/Clip*/Label.csv")):
+        clips = [_read_tennis(path) for path in labels]
+    elif labels := sorted(root.glob("**/match*/csv/*.csv")):
+        clips = [_read_shuttlecock(path) for path in labels]
+    else:
+        raise DatasetError(
+            f"{root}: no labelled clips here: expected clips.csv, gameN/ClipM/Label.csv or matchN/csv/*.csv"
+        )
+    if split is not None:
+        clips = [clip for clip in clips if clip.split == split]
+        if not clips:
+            raise DatasetError(f"{root}: no clip belongs to the split {split!r}")
+    return clips
+
+
+def _read_indexed(root: Path) -> list[Clip]:
+    clips = []
+    for row in pd.read_csv(root / "clips.csv").itertuples():
+        labels = _read_labels(root / row.sport / f"{row.clip}.csv")
+        source = root / row.sport / f"{row.clip}.mp4"
+        clips.append(_clip(row.clip, row.sport, str(row.group), row.split, source, labels))
+    return clips
+
+
+def _read_tennis(path: Path) -> Clip:
+    labels = _read_labels(path)
+    # "file name" carries the frame's number; rows may start later than 0 and images without a row are not labelled.
+    numbers = labels["file name"].str.extract(r"(\d+)", expand=False).astype(int)
+    present = [int(image.stem) for image in _images(path.parent)]
+    labels = labels.set_index(numbers.to_numpy()).reindex(present).reset_index(drop=True)
+    difficulty = labels["visibility"].fillna(UNLABELLED)
+    labels = pd.DataFrame(
+        {
+            "Visibility": difficulty.clip(upper=1),
+            "X": labels["x-coordinate"],
+            "Y": labels["y-coordinate"],
+            "Class": difficulty.clip(lower=0),
+        }
+    )
+    game = path.parent.parent.name
+    return _clip(f"{game}-{path.parent.name}", "tennis", game, "", path.parent, labels)
+
+
+def _read_shuttlecock(path: Path) -> Clip:
+    labels = _read_labels(path)
+    match = path.parent.parent
+    rally = path.stem.removesuffix("_ball")
+    source = match / "video" / f"{rally}.mp4"
+    if not source.is_file():
+        source = match / "frame" / rally
+    split = {"train": "train", "test": "val", "val": "val"}.get(match.parent.name.lower(), "")
+    return _clip(f"{match.name}-{rally}", "badminton", match.name, split, source, labels)
+
+
+def _read_labels(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path}: not a readable label file: {error}") from error
+
+
+def _clip(name: str, sport: str, group: str, split: str, source: Path, labels: pd.DataFrame) -> Clip:
+    if not source.exists():
+        raise DatasetError(f"{source}: the labels are there, the footage is not: put the clip beside them")
+    if missing := {"Visibility", "X", "Y"} - set(labels.columns):
+        raise DatasetError(f"labels of {source}: no column {', '.join(sorted(missing))}")
+    visibility = labels["Visibility"].to_numpy(np.int8)
+    xy = labels[["X", "Y"]].to_numpy(np.float64)
+    xy[visibility != VISIBLE] = np.nan
+    difficulty = labels["Class"].fillna(NO_CLASS) if "Class" in labels else pd.Series(NO_CLASS, labels.index)
+    return Clip(name, sport, group, split, source, xy, visibility, difficulty.to_numpy(np.int8))
+
+
+def _images(folder: Path) -> list[Path]:
+    images = [path for path in folder.iterdir() if path.suffix.lower() in (".jpg", ".jpeg", ".png")]
+    if not images:
+        raise DatasetError(f"{folder}: no images (.jpg, .png)")
+    return sorted(images, key=lambda path: int(path.stem))
+
+
+def _read_image(path: Path) -> np.ndarray:
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise DatasetError(f"{path}: not a readable image")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def cached_frames(clip: Clip, cache: Path, size: tuple[int, int]) -> np.ndarray:
+    """The clip's frames at `size`, decoded once: (N, H, W, 3) uint8 RGB, memory-mapped from a file in `cache`.
+
+    Raises:
+        DatasetError: the footage has fewer frames than labels.
+    """
+    path = Path(cache) / f"{clip.sport}-{clip.group}-{clip.name}-{size[0]}x{size[1]}.npy"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        frames = np.stack(list(clip.frames(size)))
+        if len(frames) < len(clip):
+            raise DatasetError(f"{clip.source}: {len(frames)} frames, but {len(clip)} labels")
+        partial = path.with_suffix(".part.npy")
+        np.save(partial, frames[: len(clip)])
+        partial.rename(path)  # a cache that was interrupted is not mistaken for a complete one
+    return np.load(path, mmap_mode="r")
