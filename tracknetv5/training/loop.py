@@ -1,0 +1,190 @@
+"""The training loop, on Accelerate: the same code on a CPU, a GPU, or many of them by `accelerate launch`."""
+
+import csv
+import json
+import math
+import time
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from timm.utils import ModelEmaV3
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Subset
+
+from tracknetv5.data.dataset import WindowDataset
+from tracknetv5.data.readers import Clip, read_clips
+from tracknetv5.models import create_model
+from tracknetv5.training.config import OptimOptions, TrainConfig
+from tracknetv5.training.loss import weighted_bce
+from tracknetv5.training.validate import validate
+from tracknetv5.weights import WeightsConfig, save_weights
+
+LOG_COLUMNS = ("windows", "hours", "loss", "rate", "windows_per_second")
+
+
+def learning_rate(windows: int, options: OptimOptions) -> float:
+    """Warm-up, constant, and at the end a half cosine to zero; `windows` seen so far."""
+    rate = options.rate * min(1.0, (windows + options.batch) / max(options.warmup, 1))
+    left = options.windows - windows
+    if options.decay and left < options.decay:
+        rate *= 0.5 * (1 - math.cos(math.pi * left / options.decay))
+    return rate
+
+
+class Progress:
+    """Windows seen and seconds trained, in the form that Accelerate saves with a checkpoint."""
+
+    def __init__(self):
+        self.windows = 0
+        self.seconds = 0.0
+
+    def state_dict(self) -> dict:
+        return vars(self).copy()
+
+    def load_state_dict(self, state: dict) -> None:
+        vars(self).update(state)
+
+
+class Trainer:
+    """One run: its clips, network, averaged weights (EMA) and folder."""
+
+    def __init__(self, config: TrainConfig):
+        """Read the data and build the network.
+
+        Raises:
+            ValueError: the data, the weights to start from or the model's options do not fit.
+        """
+        self.config, optim = config, config.optim
+        self.folder = Path(config.output.folder)
+        self.cache = Path(config.data.cache)
+        self.accelerator = Accelerator(mixed_precision=optim.precision)
+        torch.manual_seed(optim.seed)
+        training, self.held_out = _divide(config)
+        model = create_model(config.model.name, pretrained=config.model.init or None, **config.model.options).train()
+        self.length = model.options.frames
+        model = model.to(self.accelerator.device, memory_format=torch.channels_last)
+        self.ema = ModelEmaV3(model, decay=optim.ema, use_warmup=True)
+        self.dataset = WindowDataset(
+            training,
+            count=optim.windows,
+            length=self.length,
+            size=config.data.size,
+            crop=config.data.crop or None,
+            cache=self.cache,
+            augmentation=config.augment,
+            sampling=config.sampling,
+            seed=optim.seed,
+        )
+        optimizer = torch.optim.AdamW(model.parameters(), lr=optim.rate, weight_decay=optim.weight_decay)
+        self.progress = Progress()
+        self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
+        self.accelerator.register_for_checkpointing(self.progress, self.ema.module)
+
+    def run(self) -> Path:
+        """Train to the end, resuming the checkpoint in the run's folder if there is one.
+
+        Writes `log.csv`, `validation.jsonl`, `checkpoint/` and `weights/` (the averaged weights, which
+        `create_model(..., pretrained=folder)` reads).
+
+        Returns:
+            The folder of the averaged weights.
+        """
+        output, optim, progress = self.config.output, self.config.optim, self.progress
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if (self.folder / "checkpoint").is_dir():
+            self.accelerator.load_state(self.folder / "checkpoint")
+        (self.folder / "config.json").write_text(json.dumps(self.config.as_dict(), indent=1) + "\n")
+        loader = DataLoader(
+            Subset(self.dataset, range(progress.windows, optim.windows)),
+            batch_size=optim.batch,
+            num_workers=optim.workers,
+            drop_last=True,
+        )
+        step = optim.batch * self.accelerator.num_processes
+        losses, clock = [], time.monotonic()
+        for batch in self.accelerator.prepare(loader):
+            losses.append(self._step(*batch))
+            progress.windows += step
+            self.ema.update(self.accelerator.unwrap_model(self.model), step=progress.windows // step)
+            if self._due(output.log):
+                seconds, clock = time.monotonic() - clock, time.monotonic()
+                progress.seconds += seconds
+                self._log(losses, seconds)
+                losses = []
+            if self._due(output.save):
+                self.save()
+            if self._due(output.validate):
+                self.validate()
+        self.save()
+        self.validate()
+        return self.folder / "weights"
+
+    def _step(self, frames: Tensor, target: Tensor, labelled: Tensor) -> Tensor:
+        rate = learning_rate(self.progress.windows, self.config.optim)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        frames = frames.float() / 255
+        with self.accelerator.autocast():
+            logits = self.model(frames)
+        loss = weighted_bce(logits, target, labelled)
+        self.accelerator.backward(loss)
+        self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.optim.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return loss.detach()
+
+    def _due(self, every: int) -> bool:
+        """Whether the step just made has crossed a multiple of `every` windows."""
+        step = self.config.optim.batch * self.accelerator.num_processes
+        return bool(every) and self.progress.windows // every > (self.progress.windows - step) // every
+
+    def _log(self, losses: list[Tensor], seconds: float) -> None:
+        loss = self.accelerator.gather(torch.stack(losses).mean()).mean().item()
+        windows = len(losses) * self.config.optim.batch * self.accelerator.num_processes
+        rate = learning_rate(self.progress.windows, self.config.optim)
+        row = (self.progress.windows, self.progress.seconds / 3600, loss, rate, windows / seconds)
+        if self.accelerator.is_main_process:
+            path = self.folder / "log.csv"
+            new = not path.exists()
+            with path.open("a", newline="") as file:
+                writer = csv.writer(file)
+                if new:
+                    writer.writerow(LOG_COLUMNS)
+                writer.writerow([f"{value:.6g}" for value in row])
+
+    def save(self) -> None:
+        """Write the checkpoint and the averaged weights."""
+        self.accelerator.save_state(self.folder / "checkpoint")
+        if self.accelerator.is_main_process:
+            height, width = self.config.data.size
+            facts = WeightsConfig(
+                model=self.config.model.name, options={}, height=height, width=width, frames=self.length
+            )
+            save_weights(self.ema.module, self.folder / "weights", facts, half=True)
+
+    def validate(self) -> None:
+        """Append the scores of the averaged weights on the clips held out to `validation.jsonl`."""
+        if self.held_out and self.accelerator.is_main_process:
+            size = self.config.data.size
+            network: nn.Module = self.ema.module.eval()
+            scores = validate(network, self.held_out, size=size, cache=self.cache, autocast=self.accelerator.autocast)
+            line = {"windows": self.progress.windows, "hours": round(self.progress.seconds / 3600, 3)} | {
+                name: round(value, 4) for name, value in scores.items()
+            }
+            with (self.folder / "validation.jsonl").open("a") as file:
+                file.write(json.dumps(line) + "\n")
+            self.accelerator.print(line)
+
+
+def _divide(config: TrainConfig) -> tuple[list[Clip], list[Clip]]:
+    """Clips to train on, and clips to validate on: the groups held out, else the split named for it."""
+    data = config.data
+    clips = read_clips(data.root, data.split or None)
+    groups = {clip.group for clip in clips}
+    if unknown := set(data.hold_out) - groups:
+        raise ValueError(f"no group is called {sorted(unknown)[0]!r} in {data.root}: choose from {sorted(groups)}")
+    if data.hold_out:
+        held_out = [clip for clip in clips if clip.group in data.hold_out]
+        return [clip for clip in clips if clip.group not in data.hold_out], held_out
+    return clips, read_clips(data.root, data.validate) if data.validate else []

@@ -1,0 +1,72 @@
+"""A quick look at a network while it trains. The figures that are published come from `benchmarks.accuracy`."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from tracknetv5.data.readers import HIDDEN, UNLABELLED, VISIBLE, Clip, cached_frames
+from tracknetv5.geometry import Letterbox
+from tracknetv5.heatmaps import decode
+from tracknetv5.metrics import TOLERANCE, Counts, count
+from tracknetv5.windows import windows
+
+THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+
+
+def validate(
+    model: nn.Module,
+    clips: Sequence[Clip],
+    *,
+    size: tuple[int, int],
+    cache: Path,
+    autocast: Callable[[], AbstractContextManager] = nullcontext,
+) -> dict[str, float]:
+    """Scores by sport and over all, at 4 px in the model's input, each frame predicted once (step = window).
+
+    Returns:
+        For each sport and "all": `argmax`, the share of visible frames whose highest pixel is within 4 px of the ball;
+        `f1` at the threshold that is best over all clips, `f1_at_half` at 0.5; and that `threshold`.
+    """
+    near, seen = defaultdict(int), defaultdict(int)
+    counts = defaultdict(lambda: [Counts()] * len(THRESHOLDS))
+    for clip in clips:
+        truth = Letterbox(clip.size, size).to_model(clip.xy)
+        truth[clip.visibility == HIDDEN] = np.nan
+        heatmaps = list(_heatmaps(model, cached_frames(clip, cache, size), autocast))
+        scored = clip.visibility != UNLABELLED
+        peaks = np.array([np.unravel_index(heatmap.argmax(), heatmap.shape)[::-1] for heatmap in heatmaps], float)
+        visible = clip.visibility == VISIBLE
+        near[clip.sport] += int((np.linalg.norm(peaks - truth, axis=1) < TOLERANCE)[visible].sum())
+        seen[clip.sport] += int(visible.sum())
+        scores = []
+        for threshold in THRESHOLDS:
+            found = [decode(heatmap, threshold) for heatmap in heatmaps]
+            predicted = np.array([(d.x, d.y) if d else (np.nan, np.nan) for d in found])
+            scores.append(count(predicted[scored], truth[scored]))
+        counts[clip.sport] = [a + b for a, b in zip(counts[clip.sport], scores, strict=True)]
+    near["all"], seen["all"] = sum(near.values()), sum(seen.values())
+    counts["all"] = [sum(column, Counts()) for column in zip(*counts.values(), strict=True)]
+    best = int(np.argmax([each.f1 for each in counts["all"]]))
+    result = {"threshold": THRESHOLDS[best]}
+    for sport in counts:
+        result[f"{sport}_argmax"] = near[sport] / max(seen[sport], 1)
+        result[f"{sport}_f1"] = counts[sport][best].f1
+        result[f"{sport}_f1_at_half"] = counts[sport][THRESHOLDS.index(0.5)].f1
+    return result
+
+
+@torch.inference_mode()
+def _heatmaps(model: nn.Module, frames: np.ndarray, autocast) -> Iterator[np.ndarray]:
+    device, length = next(model.parameters()).device, model.options.frames
+    done = 0
+    for start, chosen in windows(range(len(frames)), length, length):
+        batch = torch.from_numpy(frames[chosen]).to(device).permute(0, 3, 1, 2)[None].float() / 255
+        with autocast():
+            heatmaps = torch.sigmoid(model(batch).float())[0].cpu().numpy()
+        yield from heatmaps[done - start : len(frames) - start]
+        done = min(start + length, len(frames))
