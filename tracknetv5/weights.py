@@ -1,7 +1,7 @@
 """Weights on disk and on the Hugging Face Hub: a folder of `model.safetensors` and `config.json`.
 
-The folder describes itself: architecture and options, preprocessing, decision threshold, licence, training data, metrics
-and the hash of the tensors. Nothing is ever unpickled here.
+The folder describes itself: architecture and options, preprocessing, decision threshold, licence, training data,
+metrics and the hash of the tensors. Nothing is ever unpickled here.
 """
 
 import hashlib
@@ -184,7 +184,7 @@ def load_strictly(model: nn.Module, tensors: Mapping[str, torch.Tensor], source:
 
 
 def load_model(id_or_path: str | Path | None, *, name: str, overrides: Mapping) -> nn.Module:
-    """`create_model(name, pretrained=id_or_path, **overrides)`: the weights' network, checked against what was asked."""
+    """`create_model(name, pretrained=id_or_path, **overrides)`: the weights' network, if it is what was asked for."""
     if id_or_path is None and name not in available():
         raise WeightsError(
             f"{name} has no published weights; these have: {', '.join(available()) or 'none'}. "

@@ -1,4 +1,4 @@
-"""What a training run is, read from a TOML file. One commented default a line; every field may be left out but `data.root`."""
+"""What a training run is, read from a TOML file. Every field may be left out but `data.root`."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
