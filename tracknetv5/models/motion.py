@@ -56,7 +56,12 @@ class MotionPrompt(nn.Module):
         self.attention = AttentionMap(options.a, options.b)
 
     def forward(self, frames: Tensor) -> Tensor:
-        return self.attention(luminance(frames).diff(dim=1).abs())
+        # Luminance as a matrix product, as in the reference code: a counter of operations sees products, not sums of
+        # planes. Never in 16 bits, whose steps are as large as the differences that matter.
+        with torch.autocast(frames.device.type, enabled=False):
+            weights = frames.new_tensor(LUMINANCE)[:, None]  # (3, 1)
+            grey = (frames.movedim(2, -1) @ weights).squeeze(-1)  # (B, T, H, W)
+        return self.attention(grey.diff(dim=1).abs())
 
 
 def polarity(frames: Tensor) -> Tensor:
