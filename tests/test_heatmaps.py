@@ -1,0 +1,150 @@
+import numpy as np
+import pytest
+
+from tracknetv5.heatmaps import HeatmapMerger, decode, decode_reference, decode_reference_v3
+from tracknetv5.windows import windows
+
+EMPTY = np.zeros((288, 512), np.float32)
+
+
+def heatmap_of(pixels: dict[tuple[int, int], float]) -> np.ndarray:
+    """`pixels`: (x, y) -> value."""
+    heatmap = EMPTY.copy()
+    for (x, y), value in pixels.items():
+        heatmap[y, x] = value
+    return heatmap
+
+
+def gaussian(x: float, y: float, peak: float = 0.9, sigma: float = 2.0) -> np.ndarray:
+    rows, columns = np.mgrid[:288, :512]
+    return (peak * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * sigma**2))).astype(np.float32)
+
+
+# --- merging
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 12])
+@pytest.mark.parametrize(("length", "step"), [(3, 1), (3, 2), (3, 3), (8, 1), (8, 5)])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_each_frame_comes_once_in_order_as_the_mean_over_its_windows(count, length, step, weighted):
+    rng = np.random.default_rng(0)
+    weights = list(range(1, length + 1)) if weighted else None
+    merger = HeatmapMerger(length, step, weights)
+    merged, seen = [], {}
+    for start, frames in windows(range(count), length, step):
+        heatmaps = rng.random((length, 4, 5), dtype=np.float32)
+        for position in range(len(frames)):
+            seen.setdefault(start + position, []).append((position, heatmaps[position]))
+        before = heatmaps.copy()
+        merged += merger.add(start, heatmaps)
+        np.testing.assert_array_equal(heatmaps, before)
+    merged += merger.flush(count)
+    assert [frame for frame, _ in merged] == list(range(count))
+    for frame, heatmap in merged:
+        share = [weights[position] if weights else 1 for position, _ in seen[frame]]
+        expected = np.average([heatmap for _, heatmap in seen[frame]], axis=0, weights=share)
+        np.testing.assert_allclose(heatmap, expected, rtol=1e-5)
+        assert heatmap.dtype == np.float32
+
+
+def test_a_frame_is_released_only_when_no_later_window_can_touch_it():
+    heatmaps = np.zeros((3, 2, 2), np.float32)
+    merger = HeatmapMerger(3, step=3)
+    assert [frame for frame, _ in merger.add(0, heatmaps)] == [0]
+    assert [frame for frame, _ in merger.add(3, heatmaps)] == [1, 2, 3]
+    assert [frame for frame, _ in merger.add(4, heatmaps)] == [4]  # the last window, moved back
+    assert [frame for frame, _ in merger.flush(7)] == [5, 6]
+
+
+def test_windows_that_do_not_follow_are_refused():
+    heatmaps = np.zeros((3, 2, 2), np.float32)
+    merger = HeatmapMerger(3, step=2)
+    merger.add(0, heatmaps)
+    for start in (0, 3):
+        with pytest.raises(ValueError, match="does not follow window 0 by 1 to 2"):
+            merger.add(start, heatmaps)
+    with pytest.raises(ValueError, match="expected 3 heatmaps, got 2"):
+        merger.add(1, heatmaps[:2])
+    for arguments in ((3, 0), (3, 4), (3, 1, [1, 2]), (3, 1, [1, 0, 1])):
+        with pytest.raises(ValueError, match="positive weights"):
+            HeatmapMerger(*arguments)
+
+
+# --- heatmap -> position
+
+
+@pytest.mark.parametrize("ball", [(100.3, 50.8), (255.5, 143.5), (8.2, 9.7), (503.0, 279.4)])
+def test_sub_pixel_centroid(ball):
+    detection = decode(gaussian(*ball), 0.1)
+    np.testing.assert_allclose((detection.x, detection.y), ball, atol=0.05)
+    assert 0.84 < detection.score <= 0.9
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (511, 287)])
+def test_a_ball_in_the_corner(corner):
+    assert decode(heatmap_of({corner: 0.8}), 0.5) == decode(heatmap_of({corner: 0.8}), 0.1)
+    detection = decode(heatmap_of({corner: 0.8}), 0.5)
+    assert (detection.x, detection.y) == corner
+
+
+def test_weights_are_the_heat():
+    detection = decode(heatmap_of({(10, 20): 0.9, (11, 20): 0.6}), 0.5)
+    assert (detection.x, detection.y) == (pytest.approx(10.4), pytest.approx(20))
+    assert detection.score == pytest.approx(0.9)
+
+
+def test_the_threshold_is_exclusive_and_nothing_above_it_is_no_ball():
+    assert decode(EMPTY, 0.5) is None
+    assert decode(heatmap_of({(10, 20): 0.5}), 0.5) is None
+    assert decode(np.full_like(EMPTY, np.nan), 0.5) is None
+    assert decode(heatmap_of({(10, 20): 0.51}), 0.5) is not None
+
+
+def test_the_largest_sum_wins_over_the_largest_peak_and_the_largest_area():
+    sharp = {(10, 10): 1.0}
+    wide = {(100 + i, 200): 0.51 for i in range(4)}  # sum 2.04
+    hot = {(300, 30): 0.9, (301, 30): 0.9, (302, 30): 0.9}  # sum 2.7
+    detection = decode(heatmap_of(sharp | wide | hot), 0.5)
+    assert (detection.x, detection.y) == (pytest.approx(301), pytest.approx(30))
+
+
+def test_pixels_that_touch_at_a_corner_are_one_blob():
+    detection = decode(heatmap_of({(10, 10): 0.8, (11, 11): 0.8, (12, 10): 0.8, (300, 200): 1, (301, 200): 1}), 0.5)
+    assert detection.x == pytest.approx(11)
+
+
+def test_cold_pixels_inside_the_box_of_a_blob_do_not_pull():
+    detection = decode(heatmap_of({(10, 10): 0.8, (11, 11): 0.8, (12, 12): 0.8, (12, 10): 0.49}), 0.5)
+    assert (detection.x, detection.y) == (pytest.approx(11), pytest.approx(11))
+
+
+# --- the papers' decoders
+
+
+def square(x: int, y: int, side: int, value: float = 1.0) -> dict[tuple[int, int], float]:
+    return {(x + i, y + j): value for i in range(side) for j in range(side)}
+
+
+def test_reference_takes_the_largest_contour_and_truncates():
+    heatmap = heatmap_of(square(10, 20, 4) | square(100, 50, 3))
+    assert decode_reference(heatmap) == (11, 21)  # the centroid is (11.5, 21.5)
+    assert decode_reference_v3(heatmap) == (12, 22)  # box 10..13 wide 4: 10 + 2
+
+
+def test_reference_threshold_is_128_of_255():
+    assert decode_reference(heatmap_of(square(10, 20, 4, 127.9 / 255))) is None
+    assert decode_reference(heatmap_of(square(10, 20, 4, 128.1 / 255))) == (11, 21)
+
+
+def test_reference_needs_contour_area():
+    line = {(x, 5): 1.0 for x in range(30)}
+    assert decode_reference(EMPTY) is None and decode_reference_v3(EMPTY) is None
+    assert decode_reference(heatmap_of(line)) is None
+    assert decode_reference_v3(heatmap_of(line)) == (15, 5)
+    assert decode_reference(heatmap_of(line | square(100, 50, 3))) == (101, 51)
+    assert decode_reference_v3(heatmap_of(line | square(100, 50, 3))) == (15, 5)  # 30 x 1 against 3 x 3
+
+
+def test_reference_ignores_heat_and_holes():
+    ring = square(10, 10, 7) | {key: 0.0 for key in square(12, 12, 3)}
+    assert decode_reference(heatmap_of(ring)) == (13, 13)

@@ -1,0 +1,121 @@
+"""Heatmaps of overlapping windows -> one heatmap a frame -> one position. Everything in model pixels.
+
+Heatmaps are (H, W) float, probabilities in [0, 1]; positions are (x, y) with pixel centres at integers.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+
+class HeatmapMerger:
+    """Weighted mean, for each frame, of the heatmaps of all windows that cover it.
+
+    Takes the windows in the order in which `windows(..., length, step)` makes them and holds at most `length` frames.
+    """
+
+    def __init__(self, length: int, step: int, weights: Sequence[float] | None = None) -> None:
+        """`weights`: one positive weight for each position in a window, None for equal ones."""
+        self.weights = [1.0] * length if weights is None else list(weights)
+        if not 1 <= step <= length or len(self.weights) != length or min(self.weights) <= 0:
+            raise ValueError(f"expected 1 <= step <= {length} and {length} positive weights, got {step} and {weights}")
+        self.step = step
+        self._start = -step  # of the last window
+        self._first = 0  # frame of the first entry below
+        self._sums: deque[np.ndarray] = deque()
+        self._weights: deque[float] = deque()
+
+    def add(self, start: int, heatmaps: np.ndarray) -> list[tuple[int, np.ndarray]]:
+        """Add the window (T, H, W) that begins at frame `start`; (frame, heatmap (H, W)) of frames that are now final.
+
+        Final is every frame up to `start`: a later window begins behind it, if it is the last perhaps by one frame.
+        Raises ValueError for a window of another length or one that does not follow the last by 1 to `step` frames.
+        """
+        if len(heatmaps) != len(self.weights):
+            raise ValueError(f"expected {len(self.weights)} heatmaps, got {len(heatmaps)}")
+        if not self._start < start <= self._start + self.step or start < 0:
+            raise ValueError(f"window {start} does not follow window {self._start} by 1 to {self.step} frames")
+        self._start = start
+        for frame, (heatmap, weight) in enumerate(zip(heatmaps, self.weights, strict=True), start):
+            position = frame - self._first
+            if position < len(self._sums):
+                self._sums[position] += weight * heatmap
+                self._weights[position] += weight
+            else:
+                self._sums.append(weight * heatmap)
+                self._weights.append(weight)
+        return self._release(start + 1)
+
+    def flush(self, count: int) -> list[tuple[int, np.ndarray]]:
+        """The remaining frames below `count`, the number of frames of the video; the rest was padding."""
+        return self._release(count)
+
+    def _release(self, end: int) -> list[tuple[int, np.ndarray]]:
+        final = []
+        while self._first < end and self._sums:
+            final.append((self._first, self._sums.popleft() / self._weights.popleft()))
+            self._first += 1
+        return final
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """A ball in model pixels, sub-pixel; `score` is the highest probability of its blob."""
+
+    x: float
+    y: float
+    score: float
+
+
+def decode(heatmap: np.ndarray, threshold: float) -> Detection | None:
+    """The heat-weighted centroid of the blob with the most heat, None if nothing is above `threshold`.
+
+    Blobs are 8-connected components of `heatmap > threshold`; heat is the sum of their values.
+    """
+    if not heatmap.max() > threshold:  # most frames without a ball end here; so does a heatmap of NaN
+        return None
+    mask = (heatmap > threshold).view(np.uint8)
+    left, top, width, height = cv2.boundingRect(mask)  # labelling only this box makes the common single blob cheap
+    box = np.s_[top : top + height, left : left + width]
+    heat = heatmap[box].astype(np.float64)
+    _, labels = cv2.connectedComponents(mask[box], connectivity=8)
+    sums = np.bincount(labels.ravel(), weights=heat.ravel())
+    y, x = np.nonzero(labels == sums[1:].argmax() + 1)
+    blob = heat[y, x]
+    total = blob.sum()
+    return Detection(float(left + x @ blob / total), float(top + y @ blob / total), float(blob.max()))
+
+
+def decode_reference(heatmap: np.ndarray) -> tuple[int, int] | None:
+    """The papers' decoder: uint8(255 p) > 127, external contour of the largest area, its centroid truncated to int.
+
+    None without a contour and for a largest contour of zero area (one or two pixels, or a thin line).
+    """
+    contour = _largest_contour(heatmap, cv2.contourArea)
+    moments = None if contour is None else cv2.moments(contour)
+    if moments is None or moments["m00"] == 0:
+        return None
+    return int(moments["m10"] / moments["m00"]), int(moments["m01"] / moments["m00"])
+
+
+def decode_reference_v3(heatmap: np.ndarray) -> tuple[int, int] | None:
+    """TrackNetV3's decoder: as `decode_reference`, but the centre of the largest bounding box, truncated to int."""
+
+    def box_area(contour: np.ndarray) -> int:
+        _, _, width, height = cv2.boundingRect(contour)
+        return width * height
+
+    contour = _largest_contour(heatmap, box_area)
+    if contour is None:
+        return None
+    x, y, width, height = cv2.boundingRect(contour)
+    return x + width // 2, y + height // 2
+
+
+def _largest_contour(heatmap: np.ndarray, area: Callable[[np.ndarray], float]) -> np.ndarray | None:
+    mask = ((255 * heatmap).astype(np.uint8) > 127).view(np.uint8)
+    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    return max(contours, key=area, default=None)
