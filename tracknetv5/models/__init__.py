@@ -1,15 +1,29 @@
-"""The networks by name. Nets see tensors only: (B, T, 3, H, W) frames in [0, 1] -> (B, T, H, W) logits."""
+"""The networks by name. Nets see tensors only: (B, T, 3, H, W) frames in [0, 1] -> (B, T, H, W) logits.
+
+TrackNetV3 also takes the clip's background; InpaintNet takes trajectories instead of frames.
+"""
 
 from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
 
+from tracknetv5.models.inpaint import InpaintNet
 from tracknetv5.models.v2 import TrackNetV2
+from tracknetv5.models.v3 import TrackNetV3
 from tracknetv5.models.v4 import TrackNetV4
 from tracknetv5.models.v5 import Inspection, TrackNetV5
 
-__all__ = ["Inspection", "TrackNetV2", "TrackNetV4", "TrackNetV5", "create_model", "list_models"]
+__all__ = [
+    "InpaintNet",
+    "Inspection",
+    "TrackNetV2",
+    "TrackNetV3",
+    "TrackNetV4",
+    "TrackNetV5",
+    "create_model",
+    "list_models",
+]
 
 # The published architectures at a size that two CPU cores run in real time and can train.
 LITE_UNET = dict(stem=4, widths=(48, 96, 160, 192), depths=(2, 2, 2, 2), norm_first=True, upsample="nearest")
@@ -17,11 +31,13 @@ LITE_RSTR = dict(dim=64, layers=2, heads=2, feedforward=256, dropout=0.0, attent
 
 _MODELS: dict[str, tuple[type[nn.Module], dict]] = {
     "tracknet_v2": (TrackNetV2, {}),
+    "tracknet_v3": (TrackNetV3, {}),
     "tracknet_v4": (TrackNetV4, {}),
     "tracknet_v5": (TrackNetV5, {}),
     "tracknet_v5_divided": (TrackNetV5, dict(attention="divided")),
     "tracknet_v2_mdd": (TrackNetV5, dict(rstr=False)),
     "tracknet_v2_rstr": (TrackNetV5, dict(mdd=False)),
+    "inpaintnet": (InpaintNet, {}),
     "tracknet_v2_lite": (TrackNetV2, LITE_UNET),
     "tracknet_v4_lite": (TrackNetV4, LITE_UNET),
     "tracknet_v5_lite": (TrackNetV5, LITE_UNET | LITE_RSTR),
