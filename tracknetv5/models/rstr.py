@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from tracknetv5.models.unet import depth_to_space
+
 
 @dataclass(frozen=True, kw_only=True)
 class RSTROptions:
@@ -81,7 +83,6 @@ class RSTR(nn.Module):
         else:
             self.encoder = nn.Sequential(*(DividedLayer(options) for _ in range(options.layers)))
         self.decode = nn.Conv2d(dim, patch * patch, 1)
-        self.shuffle = nn.PixelShuffle(patch)
 
     def space_embedding(self, rows: int, columns: int) -> Tensor:
         """The learned embedding (rows * columns, D), interpolated where the grid is not the one it was learned on."""
@@ -102,4 +103,4 @@ class RSTR(nn.Module):
         else:
             x = self.encoder(x)
         x = x.reshape(batch * frames, rows, columns, -1).permute(0, 3, 1, 2)  # (B T, D, h, w)
-        return self.shuffle(self.decode(x)).reshape(batch, frames, height, width)
+        return depth_to_space(self.decode(x), self.options.patch).reshape(batch, frames, height, width)

@@ -7,14 +7,17 @@ Axes: B batch, C channels, T frames, H and W rows and columns of the model's inp
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 @dataclass(frozen=True, kw_only=True)
 class UNetOptions:
-    stem: int = 1  # the input is cut into stem x stem blocks (pixel unshuffle) and the U-Net runs on their grid
+    stem: int = 1  # pixels; the U-Net runs on a grid of stem x stem blocks, and its heatmaps are shuffled back
+    stem_width: int = 96  # features of each block; of no account where stem is 1
     widths: tuple[int, ...] = (64, 128, 256, 512)  # channels of each level, finest first
     depths: tuple[int, ...] = (2, 2, 3, 3)  # convolutions of each level, in the encoder and in the decoder
     norm_first: bool = False  # False: conv, ReLU, norm (V2, V4, V5); True: conv, norm, ReLU (V3)
@@ -35,13 +38,39 @@ class UNetOptions:
         return self.stem * 2 ** (len(self.widths) - 1)
 
 
-class ConvUnit(nn.Sequential):
-    """3 x 3 convolution, ReLU and batch norm, in either order: (B, Cin, H, W) -> (B, Cout, H, W)."""
+def depth_to_space(x: Tensor, block: int) -> Tensor:
+    """Pixel shuffle, (B, C * block^2, h, w) -> (B, C, h * block, w * block).
 
-    def __init__(self, channels_in: int, channels_out: int, norm_first: bool):
+    Same values as `torch.nn.PixelShuffle`, several times faster for large blocks on a CPU.
+    """
+    if block == 1:
+        return x
+    batch, _, rows, columns = x.shape
+    x = x.permute(0, 2, 3, 1).reshape(batch, rows, columns, -1, block, block).permute(0, 3, 1, 4, 2, 5)
+    return x.reshape(batch, -1, rows * block, columns * block)
+
+
+class BlockConv(nn.Conv2d):
+    """One feature vector for each block x block square: (B, Cin, H, W) -> (B, Cout, H / block, W / block)."""
+
+    def __init__(self, channels_in: int, channels_out: int, block: int):
+        super().__init__(channels_in, channels_out, block, stride=block, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        # Zero channels up to a multiple of 16, the block of oneDNN's kernels: with 13 channels the same convolution
+        # takes up to ten times as long on a CPU.
+        spare = -self.in_channels % 16
+        padding = (0, 0, 0, 0, 0, spare)
+        return F.conv2d(F.pad(x, padding), F.pad(self.weight, padding), stride=self.stride)
+
+
+class ConvUnit(nn.Sequential):
+    """Convolution (3 x 3, if no other is given), ReLU and batch norm: (B, Cin, H, W) -> (B, Cout, H, W)."""
+
+    def __init__(self, channels_in: int, channels_out: int, norm_first: bool, conv: nn.Conv2d | None = None):
         super().__init__()
         # padding=1 rather than "same": fvcore does not count convolutions written with "same".
-        self.conv = nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False)
+        self.conv = conv or nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False)
         norm, act = nn.BatchNorm2d(channels_out), nn.ReLU()
         if norm_first:
             self.norm, self.act = norm, act
@@ -60,9 +89,12 @@ class UNet(nn.Module):
     def __init__(self, channels: int, options: UNetOptions):
         super().__init__()
         widths, depths, norm_first = options.widths, options.depths, options.norm_first
-        self.stem = nn.PixelUnshuffle(options.stem) if options.stem > 1 else nn.Identity()
+        self.stem = nn.Identity()
+        inputs = channels
+        if options.stem > 1:
+            inputs = options.stem_width
+            self.stem = ConvUnit(channels, inputs, norm_first, BlockConv(channels, inputs, options.stem))
         self.encoder = nn.ModuleList()
-        inputs = channels * options.stem**2
         for width, depth in zip(widths, depths, strict=True):
             self.encoder.append(conv_units(inputs, width, depth, norm_first))
             inputs = width
@@ -71,14 +103,14 @@ class UNet(nn.Module):
             self.decoder.append(conv_units(inputs + width, width, depth, norm_first))
             inputs = width
         self.pool = nn.MaxPool2d(2)
-        # A module, not F.interpolate: thop counts modules only.
+        # A module for one and a function for the other, as in the reference codes: thop counts modules only.
         if options.upsample == "bilinear":
             self.upsample = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)
         else:
-            self.upsample = nn.Upsample(scale_factor=2, mode="nearest")
+            self.upsample = partial(F.interpolate, scale_factor=2, mode="nearest")
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.stem(x)  # (B, channels * stem^2, H / stem, W / stem)
+        x = self.stem(x)  # (B, stem_width, H / stem, W / stem)
         skips = []
         for level, block in enumerate(self.encoder):
             x = block(self.pool(x) if level else x)
@@ -89,13 +121,16 @@ class UNet(nn.Module):
         return x
 
 
-class HeatmapHead(nn.Sequential):
+class HeatmapHead(nn.Module):
     """One logit for each pixel of each frame: (B, C, H / stem, W / stem) -> (B, T, H, W)."""
 
     def __init__(self, channels: int, frames: int, stem: int, bias: bool = False):
         super().__init__()
         self.conv = nn.Conv2d(channels, frames * stem**2, 1, bias=bias)
-        self.shuffle = nn.PixelShuffle(stem) if stem > 1 else nn.Identity()
+        self.stem = stem
+
+    def forward(self, x: Tensor) -> Tensor:
+        return depth_to_space(self.conv(x), self.stem)
 
 
 def check_frames(frames: Tensor, length: int, *, height_multiple: int, width_multiple: int | None = None) -> None:
