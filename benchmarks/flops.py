@@ -169,7 +169,7 @@ def readings(rows: Sequence[dict]) -> list[dict]:
             "reading": reading,
             "tracknet_v2": v2[reading],
             "tracknet_v5": v5[reading],
-            "increase_percent": round(100 * (v5[reading] / v2[reading] - 1), 2),
+            "increase_percent": round(100 * (v5[reading] / v2[reading] - 1), 3),
             "remark": remark,
         }
         for reading, remark in remarks.items()
