@@ -23,6 +23,7 @@ def test_the_outline_of_the_frame_meets_the_outline_of_the_content(source):
     box = Letterbox(source, MODEL)
     top, left, height, width = box.content
     assert height == MODEL[0] or width == MODEL[1]
+    assert abs(height - max(1, width * source[0] / source[1])) <= max(1, source[0] / source[1])  # not distorted
     assert top + height <= MODEL[0] and left + width <= MODEL[1]
     assert abs(top - (MODEL[0] - height) / 2) <= 0.5 and abs(left - (MODEL[1] - width) / 2) <= 0.5
     corners = box.to_model(np.array([[-0.5, -0.5], [source[1] - 0.5, source[0] - 0.5]]))

@@ -231,10 +231,10 @@ def _index_lost(path: Path) -> bool:
     with path.open("rb") as file:
         while position + 8 <= size:
             file.seek(position)
-            length, name = int.from_bytes(file.read(4)), file.read(4)
+            length, name = int.from_bytes(file.read(4), "big"), file.read(4)
             names.add(name)
             if length == 1:  # a 64-bit length follows
-                length = int.from_bytes(file.read(8))
+                length = int.from_bytes(file.read(8), "big")
             if length < 8:  # 0: the box runs to the end of the file
                 break
             position += length
