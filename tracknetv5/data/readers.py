@@ -57,13 +57,17 @@ class Clip:
         info = probe(self.source)
         return info.height, info.width
 
-    def frames(self, size: tuple[int, int]) -> Iterator[np.ndarray]:
-        """The frames, letterboxed to `size` (height, width): (H, W, 3) uint8 RGB."""
-        letterbox = Letterbox(self.size, size)
+    def images(self, size: tuple[int, int] | None = None) -> Iterator[np.ndarray]:
+        """The frames, letterboxed to `size` (height, width) if it is given: (H, W, 3) uint8 RGB."""
+        if size is None:
+            letterbox, content = Letterbox(self.size, self.size), None
+        else:
+            letterbox = Letterbox(self.size, size)
+            content = letterbox.content[2:]
         if self.source.is_dir():
             images = (_read_image(path) for path in _images(self.source))
         else:
-            images = (frame.image for frame in read_frames(self.source, size=letterbox.content[2:]))
+            images = (frame.image for frame in read_frames(self.source, size=content))
         return (letterbox.apply(image) for image in images)
 
 
@@ -172,7 +176,7 @@ def cached_frames(clip: Clip, cache: Path, size: tuple[int, int]) -> np.ndarray:
     path = Path(cache) / f"{clip.sport}-{clip.group}-{clip.name}-{size[0]}x{size[1]}.npy"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
-        frames = np.stack(list(clip.frames(size)))
+        frames = np.stack(list(clip.images(size)))
         if len(frames) < len(clip):
             raise DatasetError(f"{clip.source}: {len(frames)} frames, but {len(clip)} labels")
         partial = path.with_suffix(".part.npy")
