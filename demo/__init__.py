@@ -1,0 +1,1 @@
+"""The Gradio page: what a visitor sees. Everything it computes comes from the library, which never imports it."""

@@ -1,0 +1,74 @@
+"""The court as the camera sees it, without what moves, and the ball's path over it."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+
+from tracknetv5.geometry import Letterbox
+from tracknetv5.trajectory import Trajectory
+
+SAMPLES = 32  # frames that the median is taken of, at most
+
+
+class Background:
+    """The median of a few frames spread over a video of unknown length, in bounded memory."""
+
+    def __init__(self) -> None:
+        self._kept: list[np.ndarray] = []
+        self._every, self._seen = 1, 0
+
+    def add(self, image: np.ndarray) -> None:
+        if self._seen % self._every == 0:
+            if len(self._kept) == SAMPLES:
+                del self._kept[1::2]
+                self._every *= 2
+            self._kept.append(image)
+        self._seen += 1
+
+    def median(self) -> np.ndarray:
+        """(H, W, 3) uint8 RGB, in the size of the images; where the camera moves, the first frame instead."""
+        middle = np.median(np.stack(self._kept), axis=0).astype(np.uint8)
+        # A median of a moving picture is a blur: its outlines are much weaker than those of any one frame.
+        return middle if _detail(middle) > 0.6 * _detail(self._kept[0]) else self._kept[0]
+
+
+def _detail(image: np.ndarray) -> float:
+    grey = image.mean(axis=2)
+    return float(np.abs(np.diff(grey, axis=0)).mean() + np.abs(np.diff(grey, axis=1)).mean())
+
+
+def draw_court(background: np.ndarray, trajectory: Trajectory, path: Path) -> None:
+    """Save a picture of the ball's path over `background`, coloured by time from dark to light.
+
+    Args:
+        background: (H, W, 3) uint8 RGB of any size with the aspect ratio of the video.
+        trajectory: with its `size`; points in pixels of the video.
+    """
+    height, width = background.shape[:2]
+    xy = Letterbox(trajectory.size, (height, width)).to_model(trajectory.xy)
+    figure = Figure(figsize=(9.6, 9.6 * height / width), dpi=100, facecolor="black")
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.imshow(background, alpha=0.72, interpolation="bicubic", extent=(-0.5, width - 0.5, height - 0.5, -0.5))
+    colour = dict(cmap="plasma", norm=None, zorder=2)
+    begin, end = (trajectory.time[0], trajectory.time[-1]) if len(trajectory) else (0, 1)
+    together = np.diff(trajectory.frame) == 1
+    segments = np.stack([xy[:-1], xy[1:]], axis=1)[together]
+    lines = LineCollection(segments[~np.isnan(segments).any((1, 2))], linewidths=2, alpha=0.9, **colour)
+    lines.set_array(trajectory.time[1:][together][~np.isnan(segments).any((1, 2))])
+    lines.set_clim(begin, end)
+    axes.add_collection(lines)
+    seen = trajectory.visible
+    axes.scatter(*xy[seen].T, c=trajectory.time[seen], s=14, vmin=begin, vmax=end, edgecolors="none", **colour)
+    axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
+    axes.axis("off")
+    _time_scale(figure, lines)
+    figure.savefig(path)
+
+
+def _time_scale(figure: Figure, lines: LineCollection) -> None:
+    scale = figure.colorbar(lines, cax=figure.add_axes((0.03, 0.06, 0.22, 0.018)), orientation="horizontal")
+    scale.outline.set_visible(False)
+    scale.ax.tick_params(colors="white", labelsize=9, length=0)
+    scale.set_label("seconds", color="white", fontsize=9, labelpad=1)

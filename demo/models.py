@@ -1,0 +1,53 @@
+"""The weights that the page offers, each loaded once and shared by all visitors.
+
+The operator names them in TRACKNETV5_WEIGHTS: folders, Hub ids or names of bundled weights, separated by commas, the
+default first. Unset: the weights that come with the package. Visitors choose from these and cannot bring their own.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+
+from torch import nn
+
+from tracknetv5.tracker import BallTracker
+from tracknetv5.weights import DEFAULT, WeightsConfig, available, load_weights, resolve
+
+# All networks run in this one thread, in slices: whoever waits gets the next slice, so a long video cannot keep a short
+# one waiting, and two visitors do not fight for the cores.
+INFERENCE = ThreadPoolExecutor(1, thread_name_prefix="inference")
+SLICE_SECONDS = 0.2
+
+
+@cache
+def offered() -> dict[str, str]:
+    """Display name -> what `resolve` takes, the default first."""
+    listed = [entry.strip() for entry in os.environ.get("TRACKNETV5_WEIGHTS", "").split(",") if entry.strip()]
+    bundled = sorted(available(), key=lambda name: (name != DEFAULT, name))
+    names: dict[str, str] = {}
+    for entry in [*listed, *bundled] or [DEFAULT]:
+        names.setdefault(Path(entry).name if Path(entry).is_dir() else entry, entry)
+    return names
+
+
+def default() -> str:
+    """Display name of the weights that are used unless the visitor chooses others."""
+    return next(iter(offered()))
+
+
+@cache
+def load(name: str) -> tuple[nn.Module, WeightsConfig]:
+    """The network behind a display name and the facts about it.
+
+    Raises:
+        KeyError: a name that is not offered.
+        WeightsError: the weights are missing, damaged or do not fit.
+    """
+    return load_weights(resolve(offered()[name]))
+
+
+def tracker(name: str, *, threshold: float | None = None, step: int | None = None) -> BallTracker:
+    """A tracker on the shared network; errors as in `load`, and ValueError for a setting out of range."""
+    model, config = load(name)
+    return BallTracker(model, config, threshold=threshold, step=step)

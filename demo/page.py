@@ -1,0 +1,41 @@
+"""The whole page: its tabs, and the limits it runs under."""
+
+import gradio as gr
+
+from demo import models, tab_track
+from demo.guard import MAX_BYTES
+from demo.style import CSS, THEME
+
+HOUR = 3600
+
+
+def build() -> gr.Blocks:
+    # Uploads and results are deleted an hour after they were made.
+    with gr.Blocks(title="TrackNetV5", analytics_enabled=False, delete_cache=(600, HOUR), fill_width=True) as page:
+        gr.HTML(
+            '<header class="masthead"><h1>TrackNetV5</h1>'
+            "<p>Finds the ball in every frame of a match video: tennis, badminton, padel.</p></header>"
+        )
+        with gr.Tabs():
+            with gr.Tab("Track", id="track"):
+                tab_track.build()
+        page.unload(tab_track.forget)
+    return page
+
+
+def launch() -> None:
+    """Serve the page until interrupted.
+
+    Raises:
+        WeightsError: the default weights are missing or damaged; better now than at the first visitor.
+    """
+    models.load(models.default())
+    page = build()
+    page.queue(max_size=20)
+    page.launch(
+        theme=THEME,
+        css_paths=CSS,
+        max_file_size=MAX_BYTES,
+        run_history=False,  # it would keep the visitor's videos in his browser
+        footer_links=["api", "settings"],
+    )

@@ -1,0 +1,301 @@
+"""The first tab: a video in, the ball out; and the endpoint `/track`, which does the same for programs."""
+
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from demo import charts, guard, models, words
+from demo.tracking import Cancelled, Progress, Result, run
+from tracknetv5.video import VideoError
+
+EXAMPLES = Path(__file__).parent / "examples"
+EXAMPLE_NAMES = {"rally_long": "Long rally", "occlusion": "Ball behind a player", "camera_pan": "Moving camera"}
+WELCOME = "A clip of a rally, filmed from behind or beside the court."
+STEPS = (
+    "Drop a clip of your match, or pick one of ours.",
+    "Press “Find the ball” and watch its path appear.",
+    "Take home the marked video, and every position as a table.",
+)
+QUEUE = "track"  # one line for the page and for programs
+RUNS_AT_ONCE = 2  # they share the cores slice by slice; more would make everyone slow
+
+_running: dict[str, threading.Event] = {}  # session -> set to stop its run
+
+
+def build() -> gr.Video:
+    """Lay out the tab; returns the component that holds the visitor's video, for other tabs to read."""
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=5, min_width=320, elem_classes="controls"):
+            video = gr.Video(
+                label="Match video", sources=["upload", "webcam"], height=280, elem_id="video", buttons=[],
+                webcam_options=gr.WebcamOptions(mirror=False),
+            )  # fmt: skip
+            about = gr.HTML(charts.notice(WELCOME))
+            if clips := examples():
+                gr.Examples(
+                    [[str(clip)] for clip in clips], [video], label="Or try a made-up rally",
+                    example_labels=[EXAMPLE_NAMES.get(clip.stem, clip.stem) for clip in clips], preload=False,
+                )  # fmt: skip
+            with gr.Row():
+                go = gr.Button("Find the ball", variant="primary", elem_id="go", scale=2)
+                stop = gr.Button("Cancel", variant="stop", elem_id="cancel", visible=False, min_width=90, scale=1)
+            with gr.Accordion("Trim", open=False):
+                gr.Markdown(f"Track a part of the video: up to {guard.MAX_SECONDS:.0f} seconds at a time.")
+                with gr.Row():
+                    start = gr.Number(0, label="Start (seconds)", minimum=0, min_width=120)
+                    length = gr.Number(None, label="Length (seconds)", minimum=0, min_width=120, placeholder="the rest")
+            settings = _settings()
+        with gr.Column(scale=7, min_width=320):
+            status = gr.HTML(charts.steps(*STEPS), elem_id="status")
+            overlay = gr.Video(
+                label="Ball marked in the video", interactive=False, elem_id="overlay", buttons=[], visible=False
+            )
+            told = gr.Markdown(elem_id="summary", visible=False)
+            with gr.Row(visible=False, elem_id="downloads") as downloads:
+                files = [
+                    gr.DownloadButton(name, size="sm", min_width=80, elem_id=f"download-{kind}")
+                    for kind, name in (("csv", "CSV"), ("json", "JSON"), ("overlay", "Video"), ("zip", "All (zip)"))
+                ]
+            plot = gr.HTML(elem_id="charts", visible=False)
+            with gr.Column(visible=False) as finished:
+                court = gr.Image(
+                    label="Path over the court: dark first, light last", interactive=False, format="png",
+                    alt_text="The path of the ball drawn over the empty court", buttons=["fullscreen"], elem_id="court",
+                )  # fmt: skip
+                rally_table = gr.HTML(elem_id="rallies")
+                with gr.Accordion("All positions as a table", open=False):
+                    positions = gr.Dataframe(
+                        headers=words.POSITION_HEADERS, label="Positions", interactive=False, max_height=360,
+                        elem_id="positions", wrap=True,
+                    )  # fmt: skip
+
+    inputs = [video, start, length, *settings]
+    page = Page(status, stop, plot, overlay, told, downloads, *files, finished, court, rally_table, positions)
+    video.change(describe, video, [about, length], show_progress="hidden", api_visibility="private", queue=False)
+    go.click(
+        track_live, inputs, list(page), validator=validate, concurrency_limit=RUNS_AT_ONCE, concurrency_id=QUEUE,
+        show_progress="minimal", show_progress_on=status, api_visibility="private",
+    )  # fmt: skip
+    stop.click(cancel, None, status, queue=False, show_progress="hidden", api_visibility="private")
+    _endpoint(video, start, length, settings)
+    return video
+
+
+class Page(NamedTuple):
+    """What `track_live` shows, in order: the components, or a new value for each. What is not given stays as it is."""
+
+    status: Any
+    stop: Any = gr.skip()
+    plot: Any = gr.skip()
+    overlay: Any = gr.skip()
+    told: Any = gr.skip()
+    downloads: Any = gr.skip()
+    csv: Any = gr.skip()
+    json: Any = gr.skip()
+    film: Any = gr.skip()
+    archive: Any = gr.skip()
+    finished: Any = gr.skip()
+    court: Any = gr.skip()
+    rallies: Any = gr.skip()
+    positions: Any = gr.skip()
+
+
+def examples() -> list[Path]:
+    known = list(EXAMPLE_NAMES)
+    return sorted(EXAMPLES.glob("*.mp4"), key=lambda clip: known.index(clip.stem) if clip.stem in known else len(known))
+
+
+def _settings() -> list[gr.components.Component]:
+    with gr.Accordion("Settings", open=False):
+        names = list(models.offered())
+        weights = gr.Radio(names, value=names[0], label="Network", info="Which trained weights find the ball.")
+        looks = gr.Radio(
+            [("as trained", 0), ("once: fast", 3), ("three times: steadier, three times slower", 1)], value=0,
+            label="Looks at each frame", info="Overlapping looks are averaged.",
+        )  # fmt: skip
+        threshold = gr.Slider(
+            0, 0.95, value=0, step=0.05, label="Threshold",
+            info="How sure the network must be; 0 means: as trained. Lower finds fainter balls and more false ones.",
+        )  # fmt: skip
+        gaps = gr.Slider(
+            0, 10, value=0, step=1, label="Fill gaps of up to … frames",
+            info="Bridges short gaps where the flight on both sides agrees; such points are marked. Costs nothing.",
+        )  # fmt: skip
+        draw = gr.Checkbox(True, label="Make the video with the ball marked", info="About half of the waiting time.")
+    return [weights, looks, threshold, gaps, draw]
+
+
+def describe(video: str | None) -> tuple:
+    """A line about the chosen video, and a length that fits the limit."""
+    if video is None:
+        return charts.notice(WELCOME), None
+    try:
+        info = guard.look(video)
+    except guard.Refused as refusal:
+        return charts.notice(str(refusal), "bad"), None
+    facts = f"{info.width} × {info.height}, {float(info.fps):.4g} frames per second"
+    if info.duration and info.duration > guard.MAX_SECONDS + 1:
+        return charts.notice(
+            f"{facts}, {info.duration / 60:.1f} minutes: the first 60 seconds will be tracked; “Trim” chooses others."
+        ), 60
+    seconds = f", {info.duration:.1f} seconds" if info.duration else ""
+    return charts.notice(f"{facts}{seconds}. Ready.", "good"), None
+
+
+def validate(video: str | None, start: float | None, length: float | None, *settings) -> list[dict]:
+    """Gradio asks this before the visitor joins the queue."""
+    accepted = [gr.validate(True, "") for _ in settings]
+    try:
+        guard.check(video, start, length)
+    except guard.Refused as refusal:
+        return [gr.validate(False, str(refusal)), gr.validate(True, ""), gr.validate(True, ""), *accepted]
+    return [gr.validate(True, "")] * 3 + accepted
+
+
+def _start(video, start, length, weights, looks, threshold) -> tuple:
+    """(tracker, job) for the visitor's choices; raises Refused."""
+    job = guard.check(video, start, length)
+    try:
+        return models.tracker(weights, threshold=threshold or None, step=looks or None), job
+    except ValueError as error:
+        raise guard.Refused(str(error)) from error
+
+
+def track_live(
+    video: str | None, start: float | None, length: float | None, weights: str, looks: int, threshold: float,
+    gaps: int, draw: bool, request: gr.Request,
+) -> Iterator[Page]:  # fmt: skip
+    """Updates for the page while it tracks, then all results."""
+    stop = threading.Event()
+    _running[request.session_hash] = stop
+    try:
+        tracker, job = _start(video, start, length, weights, looks, threshold)
+        yield _at_start()
+        end = job.start + job.frames / float(job.info.fps) if job.frames else None
+        with tempfile.TemporaryDirectory(prefix="tracknetv5-") as folder:
+            for news in run(tracker, job, Path(folder), stop, fill_gaps=int(gaps), overlay=draw):
+                yield _at_work(news, end) if isinstance(news, Progress) else _at_end(news)
+    except Cancelled:
+        yield _stopped("Stopped. Press “Find the ball” to start again.")
+    except (guard.Refused, VideoError) as error:
+        yield _stopped(_without_path(error, video), "bad")
+    finally:
+        if _running.get(request.session_hash) is stop:
+            del _running[request.session_hash]
+
+
+def cancel(request: gr.Request) -> str:
+    if stop := _running.get(request.session_hash):
+        stop.set()
+    return charts.notice("Stopping …")
+
+
+def forget(request: gr.Request) -> None:
+    """A visitor who leaves does not need his run any more."""
+    if stop := _running.pop(request.session_hash, None):
+        stop.set()
+
+
+def _at_start() -> Page:
+    hidden = gr.update(visible=False)
+    return Page(
+        charts.progress_bar("Starting …", 0), stop=gr.update(visible=True), plot=hidden, overlay=hidden, told=hidden,
+        downloads=hidden, finished=hidden,
+    )  # fmt: skip
+
+
+def _at_work(news: Progress, end: float | None) -> Page:
+    doing = "Looking for the ball" if news.stage == "tracking" else "Drawing the video"
+    count = f"{news.done} of {news.total} frames" if news.total else f"{news.done} frames"
+    left = "" if news.seconds_left is None else f", about {max(1, round(news.seconds_left))} s left"
+    status = charts.progress_bar(
+        f"{doing}: {count}, {news.rate:.0f} per second{left}", news.done / news.total if news.total else None
+    )
+    if news.stage == "drawing":  # the charts are complete
+        return Page(status)
+    return Page(status, plot=gr.update(value=charts.time_charts(news.trajectory, end), visible=True))
+
+
+def _at_end(result: Result) -> Page:
+    done = f"Done in {result.seconds:.1f} s; {result.rate:.0f} frames per second while tracking."
+    if result.warning:
+        done += f" Take care: {result.warning}."
+    film = None if result.overlay is None else str(result.overlay)
+    return Page(
+        charts.notice(done, "good"),
+        stop=gr.update(visible=False),
+        plot=gr.update(value=charts.time_charts(result.trajectory), visible=True),
+        overlay=gr.update(value=film, visible=film is not None),
+        told=gr.update(value=words.summary(result.trajectory), visible=True),
+        downloads=gr.update(visible=True),
+        csv=str(result.csv),
+        json=str(result.json),
+        film=gr.update(value=film, visible=film is not None),
+        archive=str(result.archive),
+        finished=gr.update(visible=True),
+        court=str(result.court),
+        rallies=charts.table("Rallies", words.RALLY_HEADERS, words.rally_table(result.trajectory)),
+        positions=words.position_table(result.trajectory),
+    )
+
+
+def _stopped(text: str, kind: str = "info") -> Page:
+    return Page(charts.notice(text, kind), stop=gr.update(visible=False))
+
+
+def _endpoint(video, start, length, settings) -> None:
+    """`/track`: what a program calls. Only the video is required; the other inputs have the page's defaults."""
+    with gr.Row(visible=False):
+        call = gr.Button("track")
+        table = gr.File(label="CSV: Frame,Visibility,X,Y,Score,Source,Time")
+        film = gr.Video(label="MP4 with the ball marked", interactive=False)
+        told = gr.Textbox(label="Summary")
+    call.click(
+        track, [video, start, length, *settings], [table, film, told], api_name="track",
+        concurrency_limit=RUNS_AT_ONCE, concurrency_id=QUEUE, show_progress="hidden",
+    )  # fmt: skip
+
+
+def track(
+    video: str,
+    start: float = 0,
+    length: float | None = None,
+    weights: str | None = None,
+    looks: int = 0,
+    threshold: float = 0,
+    gaps: int = 0,
+    draw: bool = True,
+) -> Iterator[tuple[str, str | None, str]]:
+    """Find the ball in every frame of a sports video (tennis, badminton, padel ...).
+
+    Args:
+        video: the video file.
+        start: seconds into the video at which to begin.
+        length: seconds to track; empty for the rest.
+        weights: which of the offered weights to use.
+        looks: frames between windows: 3 is fast, 1 looks at each frame three times, 0 is as trained.
+        threshold: heat above which a peak is a ball, between 0 and 1; 0 is as trained.
+        gaps: fill gaps of up to so many frames where the flight on both sides agrees.
+        draw: also make the video with the ball marked.
+
+    Returns:
+        CSV with one row a frame (pixels of the video), MP4 with the ball marked, a summary in words.
+    """
+    stop = threading.Event()
+    try:
+        tracker, job = _start(video, start, length, weights or models.default(), looks, threshold)
+        with tempfile.TemporaryDirectory(prefix="tracknetv5-") as folder:
+            for news in run(tracker, job, Path(folder), stop, fill_gaps=int(gaps), overlay=draw):
+                if isinstance(news, Result):
+                    yield str(news.csv), news.overlay and str(news.overlay), words.summary(news.trajectory)
+    except (guard.Refused, VideoError) as error:
+        raise gr.Error(_without_path(error, video), print_exception=False) from error
+
+
+def _without_path(error: Exception, video: str | None) -> str:
+    """The message with the file's name in place of its path on the server."""
+    return str(error).replace(str(video), Path(video).name) if video else str(error)

@@ -1,0 +1,185 @@
+"""One visitor's run: a part of a video in; progress, a growing trajectory and finished files out."""
+
+import threading
+import time
+import warnings
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from demo.court import Background, draw_court
+from demo.guard import MAX_FRAMES, Job
+from demo.models import INFERENCE, SLICE_SECONDS
+from tracknetv5.geometry import Letterbox
+from tracknetv5.heatmaps import decode
+from tracknetv5.overlay import write_overlay
+from tracknetv5.tracker import BallTracker
+from tracknetv5.trajectory import Trajectory
+from tracknetv5.video import VideoWarning, read_frames
+
+# Drawing and encoding keep one core busy each; no more of them at a time than a small machine has cores.
+RENDERING = ThreadPoolExecutor(2, thread_name_prefix="rendering")
+
+
+class Cancelled(Exception):
+    """The visitor asked for it."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is."""
+
+    stage: str  # "tracking" or "drawing"
+    done: int  # frames
+    total: int | None
+    rate: float  # frames per second
+    trajectory: Trajectory  # so far
+
+    @property
+    def seconds_left(self) -> float | None:
+        return (self.total - self.done) / self.rate if self.total and self.rate else None
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run. The files lie in the folder that the run was given."""
+
+    trajectory: Trajectory
+    csv: Path
+    json: Path
+    court: Path
+    overlay: Path | None
+    archive: Path
+    rate: float  # frames tracked per second
+    seconds: float  # the whole run
+    warning: str | None  # where the file is damaged
+
+
+class Detector:
+    """Runs a tracker over a part of a video and keeps what it found so far, and the picture behind it."""
+
+    def __init__(self, tracker: BallTracker, job: Job):
+        self.background = Background()
+        self.warning: str | None = None
+        self._tracker, self._job = tracker, job
+        self._frames: list[tuple[int, float]] = []  # number, time
+        self._points: list[tuple[float, float, float, str]] = []  # x, y, score, source
+        self._detections = self._detect()
+
+    def __len__(self) -> int:
+        return len(self._points)
+
+    def work(self, seconds: float) -> bool:
+        """Track for about so long; whether there is more to do."""
+        until = time.monotonic() + seconds
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", VideoWarning)
+            more = any(time.monotonic() > until for _ in self._detections)
+        for item in caught:
+            if issubclass(item.category, VideoWarning):
+                self.warning = str(item.message).removeprefix(f"{self._job.info.path}: ")
+        return more
+
+    def close(self) -> None:
+        self._detections.close()
+
+    def trajectory(self) -> Trajectory:
+        numbers, times = zip(*self._frames[: len(self)], strict=True) if self._points else ((), ())
+        x, y, score, source = zip(*self._points, strict=True) if self._points else ((),) * 4
+        info = self._job.info
+        return Trajectory(
+            numbers, times, np.stack([x, y], 1), score, source, size=(info.height, info.width), fps=info.fps
+        )
+
+    def _detect(self) -> Iterator[None]:
+        """As `BallTracker.track`, but in steps of a frame."""
+        info, config = self._job.info, self._tracker.config
+        letterbox = Letterbox((info.height, info.width), (config.height, config.width))
+        frames = read_frames(info.path, size=letterbox.content[2:], start=self._job.start, length=self._job.length)
+
+        def images() -> Iterator[np.ndarray]:
+            for frame in frames:
+                if len(self._frames) == MAX_FRAMES:
+                    self.warning = f"only the first {MAX_FRAMES} frames were tracked"
+                    return
+                self._frames.append((frame.index, frame.time))
+                self.background.add(frame.image)
+                yield letterbox.apply(frame.image)
+
+        with closing(frames):
+            for _, heatmap in self._tracker.heatmaps(images()):
+                found = decode(heatmap, self._tracker.threshold)
+                if found is None:
+                    self._points.append((np.nan, np.nan, 0.0, ""))
+                else:
+                    x, y = letterbox.to_source(np.array([found.x, found.y])).tolist()
+                    self._points.append((x, y, found.score, "detected"))
+                yield
+
+
+def run(
+    tracker: BallTracker, job: Job, folder: Path, cancel: threading.Event, *, fill_gaps: int = 0, overlay: bool = True
+) -> Iterator[Progress | Result]:
+    """Track, then write all files into `folder`; yields several times a second, a Result at last.
+
+    Raises:
+        Cancelled: soon after `cancel` is set.
+        VideoError: nothing in the video decodes.
+    """
+    started = time.monotonic()
+    detector = Detector(tracker, job)
+    try:
+        while INFERENCE.submit(detector.work, SLICE_SECONDS).result():
+            if cancel.is_set():
+                raise Cancelled
+            rate = len(detector) / (time.monotonic() - started)
+            yield Progress("tracking", len(detector), job.frames, rate, detector.trajectory())
+    finally:
+        INFERENCE.submit(detector.close)
+    rate = len(detector) / (time.monotonic() - started)
+    trajectory = detector.trajectory().fill_gaps(fill_gaps)
+
+    stem = job.info.path.stem
+    files = {kind: folder / f"{stem}{end}" for kind, end in _ENDINGS.items()}
+    trajectory.to_csv(files["csv"])
+    trajectory.to_json(files["json"])
+    draw_court(detector.background.median(), trajectory, files["court"])
+    if overlay:
+        yield from _render(job, trajectory, files["overlay"], cancel)
+    with zipfile.ZipFile(files["archive"], "w") as archive:  # not compressed: video and picture are already
+        for kind in ("csv", "json", "court", "overlay"):
+            if files[kind].exists():
+                archive.write(files[kind], files[kind].name)
+    if not overlay:
+        files["overlay"] = None
+    yield Result(trajectory, **files, rate=rate, seconds=time.monotonic() - started, warning=detector.warning)
+
+
+_ENDINGS = {"csv": ".csv", "json": ".json", "court": "_court.png", "overlay": "_ball.mp4", "archive": "_ball.zip"}
+
+
+def _render(job: Job, trajectory: Trajectory, path: Path, cancel: threading.Event) -> Iterator[Progress]:
+    done = 0
+
+    def count(frames: int, _: int) -> None:
+        nonlocal done
+        done = frames
+        if cancel.is_set():
+            raise Cancelled
+
+    started = time.monotonic()
+    rendering = RENDERING.submit(write_overlay, job.info.path, trajectory, path, progress=count)
+    try:
+        while not rendering.done():
+            yield Progress("drawing", done, len(trajectory), done / (time.monotonic() - started), trajectory)
+            wait([rendering], timeout=SLICE_SECONDS)
+        rendering.result()
+    finally:
+        cancel.set()  # whoever closes this generator half-way wants the rendering to end, too
+        if not rendering.cancel():
+            wait([rendering])

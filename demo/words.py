@@ -1,0 +1,100 @@
+"""A trajectory in words and in tables that a coach reads."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tracknetv5.trajectory import Trajectory
+
+PAUSE_SECONDS = 1.0  # without a ball; a longer one ends a rally
+
+
+@dataclass(frozen=True)
+class Rally:
+    """A stretch in which the ball is never out of sight for longer than PAUSE_SECONDS; rows of the trajectory."""
+
+    first: int
+    last: int
+
+
+def rallies(trajectory: Trajectory) -> list[Rally]:
+    found: list[Rally] = []
+    for first, last in trajectory.runs():
+        if found and trajectory.time[first] - trajectory.time[found[-1].last] <= PAUSE_SECONDS:
+            found[-1] = Rally(found[-1].first, last)
+        else:
+            found.append(Rally(first, last))
+    return found
+
+
+RALLY_HEADERS = ["Rally", "From (s)", "To (s)", "Length (s)", "Frames with ball", "Top speed (px/s)"]
+
+
+def rally_table(trajectory: Trajectory) -> list[list]:
+    """One row a rally, as RALLY_HEADERS."""
+    rows = []
+    for number, rally in enumerate(rallies(trajectory), 1):
+        part = slice(rally.first, rally.last + 1)
+        begin, end = trajectory.time[rally.first], trajectory.time[rally.last]
+        seen = int(trajectory.visible[part].sum())
+        top = _top_speed(trajectory, part)
+        rows.append(
+            [number, f"{begin:.2f}", f"{end:.2f}", f"{end - begin:.2f}", f"{seen} of {rally.last - rally.first + 1}",
+             "" if top is None else f"{top:,.0f}"]
+        )  # fmt: skip
+    return rows
+
+
+POSITION_HEADERS = ["Frame", "Time (s)", "X (px)", "Y (px)", "Speed (px/s)", "Confidence", "Source"]
+
+
+def position_table(trajectory: Trajectory) -> list[list]:
+    """One row a frame, as POSITION_HEADERS; empty where there is no ball."""
+
+    def shown(value: float, digits: int) -> float | str:
+        return "" if np.isnan(value) else round(float(value), digits)
+
+    columns = (trajectory.frame, trajectory.time, *trajectory.xy.T, trajectory.speed(), trajectory.score)
+    return [
+        [int(frame), round(float(time), 3), shown(x, 1), shown(y, 1), shown(speed, 0), round(float(score), 2), source]
+        for (frame, time, x, y, speed, score), source in zip(
+            zip(*columns, strict=True), _named(trajectory), strict=True
+        )
+    ]
+
+
+def _named(trajectory: Trajectory) -> list[str]:
+    names = {"": "no ball", "detected": "seen", "rectified": "rectified", "interpolated": "filled in"}
+    return [names[source] for source in trajectory.source.tolist()]
+
+
+def summary(trajectory: Trajectory) -> str:
+    """A few sentences of Markdown."""
+    count, seen = len(trajectory), int((trajectory.source == "detected").sum())
+    if not seen:
+        return (
+            f"**No ball found in {count} frames.** The camera should show the court from behind or from the side, and "
+            "the ball should be sharp enough to see on a still picture. A lower threshold (under “Settings”) finds "
+            "fainter balls."
+        )
+    found = rallies(trajectory)
+    longest = max(found, key=lambda rally: trajectory.time[rally.last] - trajectory.time[rally.first])
+    begin, end = trajectory.time[longest.first], trajectory.time[longest.last]
+    words = [f"**The ball was seen in {seen} of {count} frames ({seen / count:.0%}).**"]
+    if len(found) == 1:
+        words.append(f"One rally, from {begin:.1f} s to {end:.1f} s.")
+    else:
+        words.append(f"{len(found)} rallies; the longest lasts {end - begin:.1f} s, from {begin:.1f} s to {end:.1f} s.")
+    top = _top_speed(trajectory, slice(None))
+    if top is not None:
+        moment = trajectory.time[np.nanargmax(np.where(trajectory.speed() == top, 1, np.nan))]
+        words.append(f"Fastest in the picture: {top:,.0f} pixels per second, at {moment:.1f} s.")
+    for source, verb in (("rectified", "corrected from the motion around them"), ("interpolated", "filled in")):
+        if invented := int((trajectory.source == source).sum()):
+            words.append(f"{invented} positions are {verb}, not seen.")
+    return " ".join(words)
+
+
+def _top_speed(trajectory: Trajectory, part: slice) -> float | None:
+    speed = trajectory.speed()[part]
+    return None if np.isnan(speed).all() else float(np.nanmax(speed))
