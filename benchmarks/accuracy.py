@@ -43,7 +43,7 @@ PROTOCOLS: dict[str, Callable] = {"frame": predict_frames}
 
 
 def score_clip(predictions: Iterator[tuple[int, tuple[float, float]]], clip: Clip) -> dict[str, np.ndarray]:
-    """Outcome, distance (px of `SIZE`) and second of footage of each scored prediction; unlabelled frames are left out."""
+    """Outcome, distance (px of `SIZE`) and second of footage of each prediction in a labelled frame."""
     frames, predicted = (np.array(column) for column in zip(*predictions, strict=True))
     labelled = Letterbox(clip.size, SIZE).to_model(clip.xy)[frames]
     scored = clip.visibility[frames] != UNLABELLED

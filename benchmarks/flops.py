@@ -28,12 +28,12 @@ from fvcore.nn.jit_handles import get_shape
 from torch import nn
 
 from benchmarks.environment import command, versions
+from benchmarks.published import printed_gflops
 from tracknetv5.models import create_model, list_models
 from tracknetv5.models.inpaint import InpaintNet
 from tracknetv5.models.v3 import TrackNetV3
 
 SIZE = (288, 512)
-PUBLISHED = Path(__file__).parent / "published.json"
 
 # How cost grows: one factor at a time, around the published 288 x 512 pixels, 3 frames and widths 64-128-256-512.
 CURVE_MODELS = ("tracknet_v2", "tracknet_v5", "tracknet_v5_divided")
@@ -193,12 +193,6 @@ def growth(names: Sequence[str]) -> dict[str, list[dict]]:
     return table
 
 
-def published() -> dict[str, float]:
-    """The V5 paper's table 3, "GFLOPs" by model name."""
-    table = json.loads(PUBLISHED.read_text(encoding="utf-8"))["tracknetv5_paper"]["table3_efficiency_t4"]
-    return {f"tracknet_{row['model'].lower()}": row["gflops"] for row in table}
-
-
 def markdown(result: dict) -> str:
     """The result as tables to read."""
     height, width = result["size"]
@@ -232,7 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rows = [count_model(name, size) for name in options.models]
     except ValueError as error:
         parser.error(str(error))
-    printed = published() if size == SIZE else {}
+    printed = printed_gflops() if size == SIZE else {}
     result = {
         "unit": "gmacs: 10^9 multiply-accumulates, gflops: 2 x gmacs, gops: 10^9 elementary operations; batch 1",
         "size": size,
