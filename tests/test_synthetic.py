@@ -128,6 +128,9 @@ def test_only_a_panning_camera_moves_the_background():
         return float(np.median(np.abs(rally.frame(0)[0][:40].astype(int) - rally.frame(20)[0][:40])))
 
     assert moved("rally") < 4 < moved("pan")
+    before, after = (clip("pan", seed=2).camera(time) for time in (0, 1))
+    assert abs(before.yaw - after.yaw) > 1e-3 and abs(before.focal - after.focal) > 1
+    np.testing.assert_array_equal(before.position, after.position)
 
 
 def test_a_longer_exposure_draws_a_longer_streak():

@@ -75,10 +75,11 @@ class Layer:
     def over(self, image: np.ndarray) -> None:
         """Lay it over `image`, in place; parts outside are cut off."""
         top, left = max(0, self.top), max(0, self.left)
-        below = image[top : self.top + self.colour.shape[0], left : self.left + self.colour.shape[1]]
-        if below.size:
-            here = np.s_[top - self.top :, left - self.left :]
-            here = np.s_[here[0].start : here[0].start + below.shape[0], here[1].start : here[1].start + below.shape[1]]
+        bottom = min(image.shape[0], self.top + self.colour.shape[0])
+        right = min(image.shape[1], self.left + self.colour.shape[1])
+        if top < bottom and left < right:
+            below = image[top:bottom, left:right]
+            here = np.s_[top - self.top : bottom - self.top, left - self.left : right - self.left]
             below[:] = cv2.add(cv2.multiply(below, self.keep[here], scale=1 / 255), self.colour[here])
 
     def warped(self, homography: np.ndarray, size: tuple[int, int]) -> "Layer":

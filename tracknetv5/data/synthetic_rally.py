@@ -4,6 +4,7 @@ Axes everywhere: x to the right, y away from the camera, z up, in metres; the ne
 the court is the origin. Times are in seconds, 0 is the first frame. The near side is -1, the far side +1.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -69,7 +70,7 @@ def fly(
 
 
 def aim(sport: Sport, start: np.ndarray, target: np.ndarray, seconds: float) -> tuple[np.ndarray, np.ndarray]:
-    """The flight from `start` that is at `target` after `seconds`; longer if a shorter one would meet the net.
+    """The flight from `start` that is at `target` after `seconds`, or later if it would meet the net.
 
     Returns:
         As `fly`: positions (n, 3) and the velocity (3,) at the target.
@@ -123,6 +124,9 @@ class Player:
     keys: list[tuple[float, float, float]] = field(default_factory=list)  # time, x, y: on the ground
     hits: list[tuple[float, np.ndarray]] = field(default_factory=list)  # time and the ball (3,)
     height: float = 1.8  # m
+    times: np.ndarray = field(init=False)  # s, (n,); this and the next two are set by `freeze`
+    path: np.ndarray = field(init=False)  # m, (n, 2)
+    travelled: np.ndarray = field(init=False)  # m, (n,), along the path
 
     def freeze(self, seconds: float) -> None:
         """Turn the key positions into a path sampled finely, eased between keys."""
@@ -165,17 +169,19 @@ class Player:
             joints |= {f"{name}_hip": socket, f"{name}_foot": foot}
             joints[f"{name}_knee"] = (socket + foot) / 2 + (sign * 0.03 * facing, 0.10 * facing, 0.03)
             joints[f"{name}_shoulder"] = place(sign * 0.20, lean, hip + 0.50) + tilt
-        hand, racket, late = self._swing(time, joints["r_shoulder"], place)
+        hand, racket, near = self._swing(time, joints["r_shoulder"], place)
         joints["r_hand"], joints["racket"] = hand, racket
         pump = 0.18 * run * np.sin(phase)
-        joints["l_hand"] = place(-0.28 + 0.12 * late, 0.34 + pump, hip + 0.22 + 0.25 * late)
+        joints["l_hand"] = place(-0.28 + 0.12 * near, 0.34 + pump, hip + 0.22 + 0.25 * near)
         for name, sign in (("l", -1), ("r", 1)):
             middle = (joints[f"{name}_shoulder"] + joints[f"{name}_hand"]) / 2
             joints[f"{name}_elbow"] = middle + (sign * 0.08 * facing, -0.04 * facing, -0.10)
         return joints
 
-    def _swing(self, time: float, shoulder: np.ndarray, place) -> tuple[np.ndarray, np.ndarray, float]:
-        """Hand (3,), middle of the racket head (3,) and how far into a swing (0..1)."""
+    def _swing(
+        self, time: float, shoulder: np.ndarray, place: Callable[[float, float, float], np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray, float]:
+        """Hand (3,), middle of the racket head (3,) and how near the hit is (0..1)."""
         ready = (place(0.30, 0.36, 1.02), place(0.22, 0.60, 1.45))
         near = min(self.hits, key=lambda hit: abs(hit[0] - time), default=None)
         if near is None or abs(near[0] - time) > 0.45:
