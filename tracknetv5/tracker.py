@@ -1,18 +1,24 @@
 """BallTracker: weights and a video in, a trajectory out. The only file that joins the stages."""
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from os import PathLike
+from pathlib import Path
 
 import numpy as np
 import torch
+from huggingface_hub import ModelCard, ModelHubMixin
 from torch import nn
 
+from tracknetv5.background import median_background
+from tracknetv5.card import model_card, write_picture
 from tracknetv5.geometry import Letterbox
 from tracknetv5.heatmaps import HeatmapMerger, decode
+from tracknetv5.rectify import rectify
 from tracknetv5.trajectory import Trajectory
-from tracknetv5.video import probe, read_frames
-from tracknetv5.weights import WeightsConfig, load_weights, resolve
+from tracknetv5.video import VideoWarning, probe, read_frames
+from tracknetv5.weights import RECTIFIER, WeightsConfig, load_weights, resolve, save_weights
 from tracknetv5.windows import windows
 
 
@@ -26,10 +32,14 @@ class Point:
     source: str  # "detected", or "" where there is no ball
 
 
-class BallTracker:
+class BallTracker(ModelHubMixin):
     """Finds the ball in every frame of a video with one network.
 
+    What the network needs (window, background, input size, order of channels) it learns from the weights' config.
     Memory is bounded by the window, not by the video: frames are decoded, resized, seen and forgotten.
+
+    Of `huggingface_hub.ModelHubMixin` it has `save_pretrained` and `push_to_hub`; loading is its own, from safetensors
+    alone and strict.
     """
 
     def __init__(
@@ -37,6 +47,7 @@ class BallTracker:
         model: nn.Module,
         config: WeightsConfig,
         *,
+        rectifier: tuple[nn.Module, WeightsConfig] | None = None,
         device: str = "auto",
         threshold: float | None = None,
         step: int | None = None,
@@ -46,13 +57,19 @@ class BallTracker:
         Args:
             model: a network of `create_model`.
             config: the facts about its weights; its threshold and step hold where none is given.
+            rectifier: a network that fills the gaps of trajectories (InpaintNet) and the facts about its weights.
             device: "auto" (a GPU if there is one), or a name that torch knows.
             threshold: a heatmap's peak must exceed it to count as a ball, in (0, 1).
             step: frames between windows; 1 sees every frame in several windows, the window's length sees it once.
 
         Raises:
-            ValueError: threshold or step out of range, or a device that torch does not have.
+            ValueError: threshold or step out of range, a device that torch does not have, or a network that does not
+                take frames (or, as rectifier, one that does).
         """
+        if config.height is None:
+            raise ValueError(f"{config.model} fills gaps and sees no frames: give it as rectifier of a tracker")
+        if rectifier is not None and rectifier[1].height is not None:
+            raise ValueError(f"{rectifier[1].model} finds balls and fills no gaps: it cannot be the rectifier")
         self.config = config
         self.threshold = config.threshold if threshold is None else threshold
         self.step = config.step if step is None else step
@@ -62,6 +79,9 @@ class BallTracker:
             raise ValueError(f"step must lie between 1 and the {config.frames} frames of a window, not {self.step}")
         self.device = _device(device)
         self.model = model.eval().to(self.device, memory_format=torch.channels_last)
+        self.rectifier = rectifier
+        if rectifier is not None:
+            rectifier[0].eval().to(self.device)
 
     @classmethod
     def from_pretrained(
@@ -72,17 +92,47 @@ class BallTracker:
         device: str = "auto",
         threshold: float | None = None,
         step: int | None = None,
+        rectifier: str | PathLike | None = None,
+        token: str | bool | None = None,
+        cache_dir: str | PathLike | None = None,
+        local_files_only: bool = False,
     ) -> "BallTracker":
         """A tracker from a folder of weights, a Hub id, or the name of bundled weights; None for the default.
 
         Args and errors as in `__init__`, and:
-            revision: branch, tag or commit on the Hub.
+            revision: branch, tag or commit on the Hub; "organisation/name@revision" says the same.
+            rectifier: weights of a network that fills gaps, named in the same ways; None for those that come with the
+                weights, if any do.
+            token: for private repositories; None for the one that `hf auth login` stored.
+            cache_dir: where downloads are kept; None for the Hub's own cache.
+            local_files_only: take what is in the cache and do not ask the Hub.
 
         Raises:
             WeightsError: weights that are missing, damaged or do not fit.
         """
-        model, config = load_weights(resolve(id_or_path, revision=revision))
-        return cls(model, config, device=device, threshold=threshold, step=step)
+        hub = dict(token=token, cache_dir=cache_dir, local_files_only=local_files_only)
+        folder = resolve(id_or_path, revision=revision, **hub)
+        model, config = load_weights(folder)
+        fills_gaps = None
+        if rectifier is not None:
+            fills_gaps = load_weights(resolve(rectifier, **hub))
+        elif config.rectifier:
+            fills_gaps = load_weights(folder / RECTIFIER)
+        return cls(model, config, rectifier=fills_gaps, device=device, threshold=threshold, step=step)
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        half = self.config.precision == "float16"
+        save_weights(self.model, save_directory, self.config, half=half, rectifier=self.rectifier)
+        write_picture(save_directory)
+
+    def generate_model_card(self, repo_id: str | None = None) -> ModelCard:
+        """The card that `save_pretrained` and `push_to_hub` write, for a repository of this name."""
+        return model_card(self.config, repo_id)
+
+    def push_to_hub(self, repo_id: str, **options) -> str:
+        """As in `ModelHubMixin`, whose options these are; the card shows how to load from `repo_id`."""
+        options.setdefault("model_card_kwargs", {"repo_id": repo_id})
+        return super().push_to_hub(repo_id, **options)
 
     def track(
         self,
@@ -93,6 +143,9 @@ class BallTracker:
         progress: Callable[[int, int | None], None] | None = None,
     ) -> Trajectory:
         """The ball in every frame of a video file.
+
+        With a rectifier, gaps that it can fill are filled, and those points are `rectified`. A network that takes a
+        background gets the median of the part that is tracked, which is read once more for it.
 
         Args:
             video: a file that PyAV decodes.
@@ -105,21 +158,27 @@ class BallTracker:
         """
         info = probe(video)
         letterbox = Letterbox((info.height, info.width), (self.config.height, self.config.width))
+        part = dict(size=letterbox.content[2:], start=start, length=length)
         numbers, times = [], []
 
         def images() -> Iterator[np.ndarray]:
-            for frame in read_frames(video, size=letterbox.content[2:], start=start, length=length):
+            for frame in read_frames(video, **part):
                 numbers.append(frame.index)
                 times.append(frame.time)
                 yield frame.image
 
+        background = None
+        if self.config.background:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", VideoWarning)  # tracking reads the same frames and will warn
+                background = median_background(frame.image for frame in read_frames(video, **part))
         total = info.frames if start == 0 and length is None else None
         points = []
-        for point in self._points(images(), letterbox):
+        for point in self._points(images(), letterbox, background):
             points.append(point)
             if progress is not None:
                 progress(len(points), total)
-        return Trajectory(
+        trajectory = Trajectory(
             frame=np.array(numbers, np.int64),
             time=np.array(times, np.float64),
             xy=np.array([point.xy or (np.nan, np.nan) for point in points], np.float64).reshape(-1, 2),
@@ -128,25 +187,38 @@ class BallTracker:
             size=(info.height, info.width),
             fps=info.fps,
         )
+        if self.rectifier is None:
+            return trajectory
+        network, facts = self.rectifier
+        return rectify(trajectory, network, facts.window_weights)
 
-    def stream(self, frames: Iterable[np.ndarray]) -> Iterator[Point]:
+    def stream(self, frames: Iterable[np.ndarray], *, background: np.ndarray | None = None) -> Iterator[Point]:
         """The ball in each frame of a sequence, as soon as no later frame can change it.
+
+        Gaps stay: a rectifier needs to know how they end, and is used by `track` alone.
 
         Args:
             frames: (H, W, 3) uint8 RGB, all of one size; frame numbers count them from 0.
+            background: (H, W, 3) uint8 RGB, the scene without what moves, for weights that need it
+                (`config.background`).
 
         Raises:
-            ValueError: a frame of another size or type.
+            ValueError: a frame of another size or type, or a background that is missing or not needed.
         """
+        self._check_background(background)
         frames = iter(frames)
         first = next(frames, None)
         if first is None:
             return
         letterbox = Letterbox(first.shape[:2], (self.config.height, self.config.width))
-        yield from self._points(_chain_checked(first, frames), letterbox)
+        yield from self._points(_chain_checked(first, frames), letterbox, background)
 
-    def _points(self, images: Iterable[np.ndarray], letterbox: Letterbox) -> Iterator[Point]:
-        for number, heatmap in self.heatmaps(letterbox.apply(image) for image in images):
+    def _points(
+        self, images: Iterable[np.ndarray], letterbox: Letterbox, background: np.ndarray | None
+    ) -> Iterator[Point]:
+        if background is not None:
+            background = letterbox.apply(background)
+        for number, heatmap in self.heatmaps((letterbox.apply(image) for image in images), background=background):
             found = decode(heatmap, self.threshold)
             if found is None:
                 yield Point(number, None, 0.0, "")
@@ -154,14 +226,18 @@ class BallTracker:
                 x, y = letterbox.to_source(np.array([found.x, found.y]))
                 yield Point(number, (float(x), float(y)), found.score, "detected")
 
-    def heatmaps(self, frames: Iterable[np.ndarray]) -> Iterator[tuple[int, np.ndarray]]:
+    def heatmaps(
+        self, frames: Iterable[np.ndarray], *, background: np.ndarray | None = None
+    ) -> Iterator[tuple[int, np.ndarray]]:
         """(frame number, (H, W) float32 heatmap in [0, 1]) of frames that already have the model's input size.
 
         Args:
             frames: (H, W, 3) uint8 RGB, letterboxed to the input size.
+            background: as in `stream`, letterboxed too.
         """
+        self._check_background(background)
         length = self.config.frames
-        merger = HeatmapMerger(length, step=self.step)
+        merger = HeatmapMerger(length, step=self.step, weights=self.config.window_weights)
         count = 0
 
         def counted() -> Iterator[np.ndarray]:
@@ -171,14 +247,29 @@ class BallTracker:
                 yield frame
 
         for start, window in windows(counted(), length, self.step):
-            yield from merger.add(start, self._infer(window))
+            yield from merger.add(start, self._infer(window, background))
         yield from merger.flush(count)
 
+    def _check_background(self, background: np.ndarray | None) -> None:
+        if self.config.background and background is None:
+            raise ValueError(
+                "these weights need a background: pass background=median_background(frames), from "
+                "tracknetv5.background, or use `track`"
+            )
+        if not self.config.background and background is not None:
+            raise ValueError("these weights take no background: leave it out")
+
     @torch.inference_mode()
-    def _infer(self, window: list[np.ndarray]) -> np.ndarray:
-        batch = torch.from_numpy(np.stack(window)).to(self.device)  # (T, H, W, 3)
-        batch = batch.permute(0, 3, 1, 2)[None].float() / 255  # (1, T, 3, H, W)
-        return torch.sigmoid(self.model(batch))[0].float().cpu().numpy()
+    def _infer(self, window: list[np.ndarray], background: np.ndarray | None) -> np.ndarray:
+        inputs = [self._tensor(np.stack(window))]  # (1, T, 3, H, W)
+        if background is not None:
+            inputs.append(self._tensor(background))  # (1, 3, H, W)
+        return torch.sigmoid(self.model(*inputs))[0].float().cpu().numpy()
+
+    def _tensor(self, images: np.ndarray) -> torch.Tensor:
+        """(..., H, W, 3) uint8 RGB -> (1, ..., 3, H, W) float32 in [0, 1], in the model's order of channels."""
+        tensor = torch.from_numpy(images).to(self.device).movedim(-1, -3)[None].float() / 255
+        return tensor.flip(-3) if self.config.channel_order == "BGR" else tensor
 
 
 def _device(name: str) -> torch.device:

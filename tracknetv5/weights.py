@@ -12,7 +12,14 @@ from pathlib import Path
 
 import torch
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
+from huggingface_hub.errors import (
+    HfHubHTTPError,
+    HFValidationError,
+    HTTPError,  # of the HTTP library in use: what is left when a connection breaks for good
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -20,10 +27,11 @@ from torch import nn
 from tracknetv5.models import create_model
 
 FORMAT_VERSION = 1
-TENSORS, CONFIG = "model.safetensors", "config.json"
+TENSORS, CONFIG, RECTIFIER = "model.safetensors", "config.json", "rectifier"
 NOT_STATED = "not stated"
 PRETRAINED = Path(__file__).parent / "pretrained"  # weights inside the package, one folder a model name
 DEFAULT = "tracknet_v5_lite"
+HUB_ORGANISATION = "tracknetv5"  # whose repositories cards and commands name where no other is given
 
 
 class WeightsError(ValueError):
@@ -36,29 +44,79 @@ class WeightsConfig:
 
     model: str  # name for create_model
     options: Mapping  # every option of the architecture
-    height: int = 288  # pixels of the network's input
-    width: int = 512
+    height: int | None = 288  # pixels of the network's input; None if it takes coordinates instead of frames
+    width: int | None = 512
     frames: int = 3  # frames in a window
     background: bool = False  # whether the network also takes the clip's median frame
-    channel_order: str = "RGB"  # values in [0, 1]
+    channel_order: str = "RGB"  # or "BGR"; values in [0, 1]
     resize: str = "area"  # averaging resize, letterboxed with black to keep the aspect ratio
     threshold: float = 0.5  # a heatmap's peak must exceed it to count as a ball
     step: int = 3  # frames between windows
-    licence: str = NOT_STATED
+    ensemble: str = "mean"  # of the windows that see a frame; "triangular": most weight on those that see it mid-window
+    rectifier: bool = False  # whether the folder `rectifier` holds a network that fills the trajectory's gaps
+    precision: str = "float32"  # of the stored tensors, or "float16"; computed with in 32 bits
+    licence: str = NOT_STATED  # of the weights, an SPDX identifier in lower case, as the Hub writes it
     training_data: str = NOT_STATED
-    metrics: Mapping = field(default_factory=dict)  # measured figures with their conditions
+    provenance: str = NOT_STATED  # who made them, from what
+    metrics: Mapping = field(default_factory=dict)  # {measured on: {metric: value}}, the overall result first
     sha256: str = ""  # of the tensors' file
     format_version: int = FORMAT_VERSION
 
+    def __post_init__(self):
+        pictures = self.height is not None or self.width is not None
+        if pictures and not all(isinstance(size, int) and size > 0 for size in (self.height, self.width)):
+            raise ValueError(f"height and width must be pixels, or null both, not {self.height} and {self.width}")
+        if not isinstance(self.frames, int) or self.frames < 1:
+            raise ValueError(f"frames must be 1 or more, not {self.frames!r}")
+        if not isinstance(self.step, int) or not 1 <= self.step <= self.frames:
+            raise ValueError(f"step must lie between 1 and the {self.frames} frames of a window, not {self.step!r}")
+        if not isinstance(self.threshold, float) or not 0 < self.threshold < 1:
+            raise ValueError(f"threshold must lie between 0 and 1, not {self.threshold!r}")
+        if not isinstance(self.options, Mapping) or not isinstance(self.metrics, Mapping):
+            raise ValueError("options and metrics must be tables")
+        choices = {
+            "channel_order": ("RGB", "BGR"),
+            "resize": ("area",),
+            "ensemble": ("mean", "triangular"),
+            "precision": ("float32", "float16"),
+        }
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} must be {' or '.join(known)}, not {getattr(self, name)!r}")
 
-def save_weights(model: nn.Module, folder: Path | str, config: WeightsConfig, *, half: bool = False) -> Path:
-    """Write `model.safetensors` and `config.json`; `half` stores floating-point tensors in 16 bits.
+    @property
+    def window_weights(self) -> list[float]:
+        """Weight of each frame of a window in the mean over the windows that see a frame."""
+        if self.ensemble == "mean":
+            return [1.0] * self.frames
+        return [float(min(position + 1, self.frames - position)) for position in range(self.frames)]
+
+
+def save_weights(
+    model: nn.Module,
+    folder: Path | str,
+    config: WeightsConfig,
+    *,
+    half: bool = False,
+    rectifier: tuple[nn.Module, WeightsConfig] | None = None,
+) -> Path:
+    """Write `model.safetensors` and `config.json`.
+
+    Args:
+        model: a network of `create_model`.
+        folder: made if it is not there.
+        config: the facts about the weights. Options, hash, precision and presence of a rectifier are written as they
+            are, whatever it says.
+        half: store floating-point tensors in 16 bits.
+        rectifier: a network that fills gaps and the facts about it, written to the folder `rectifier` within.
 
     Returns:
-        The folder. The hash, and the options of the model itself, are written in place of those in `config`.
+        The folder.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    if rectifier is not None:
+        save_weights(rectifier[0], folder / RECTIFIER, rectifier[1])
     tensors = {}
     for name, tensor in model.state_dict().items():
         shrink = half and tensor.dtype == torch.float32
@@ -66,7 +124,13 @@ def save_weights(model: nn.Module, folder: Path | str, config: WeightsConfig, *,
     # Both files are complete or absent: an interrupted save must not leave a half-written one under the final name.
     partial = folder / f".{TENSORS}.part"
     save_file(tensors, partial, metadata={"format": "pt"})
-    config = replace(config, options=asdict(model.options), sha256=file_hash(partial))
+    config = replace(
+        config,
+        options=asdict(model.options),
+        rectifier=rectifier is not None,
+        precision="float16" if half else "float32",
+        sha256=file_hash(partial),
+    )
     partial.rename(folder / TENSORS)
     partial = folder / f".{CONFIG}.part"
     partial.write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
@@ -84,35 +148,68 @@ def available() -> list[str]:
     return sorted(path.parent.name for path in PRETRAINED.glob(f"*/{CONFIG}"))
 
 
-def resolve(id_or_path: str | Path | None = None, *, revision: str | None = None) -> Path:
+def resolve(
+    id_or_path: str | Path | None = None,
+    *,
+    revision: str | None = None,
+    token: str | bool | None = None,
+    cache_dir: str | Path | None = None,
+    local_files_only: bool = False,
+) -> Path:
     """The local folder of some weights, downloaded if they are on the Hub.
 
     Args:
         id_or_path: a folder, the name of bundled weights, or a Hub id ("organisation/name"); None for the default.
-        revision: branch, tag or commit on the Hub.
+        revision: branch, tag or commit on the Hub. "organisation/name@revision" says the same.
+        token: for private repositories; None for the one that `hf auth login` stored.
+        cache_dir: where downloads are kept; None for the Hub's own cache.
+        local_files_only: take what is in the cache and do not ask the Hub.
 
     Raises:
-        WeightsError: no such folder, name or repository, or the Hub cannot be reached.
+        WeightsError: no such folder, name, repository or revision, or the Hub cannot be reached.
     """
     name = str(id_or_path) if id_or_path is not None else DEFAULT
     if name in available():
         return PRETRAINED / name
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        return folder
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path
+    if path.is_file():
+        raise WeightsError(f"{name}: is a file, not a folder of weights: turn it into one with tracknetv5 convert")
+    name, _, suffix = name.partition("@")
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         raise WeightsError(
             f"{name}: no such folder of weights; give a folder, a Hub id (organisation/name), "
             f"or one of the bundled names: {', '.join(available()) or 'none'}"
         )
+    revision = revision or suffix or None
+    at = f" at revision {revision}" if revision else ""
+    # Every file by name, so that nothing else of a repository, pickles least of all, is ever fetched.
+    wanted = [f"{folder}{file}" for folder in ("", f"{RECTIFIER}/") for file in (CONFIG, TENSORS)]
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=[TENSORS, CONFIG]))
+        folder = snapshot_download(
+            name,
+            revision=revision,
+            token=token,
+            cache_dir=cache_dir,
+            local_files_only=local_files_only,
+            allow_patterns=wanted,
+        )
+    except RevisionNotFoundError as error:
+        raise WeightsError(f"{name}: the repository has no revision {revision}") from error
     except RepositoryNotFoundError as error:
-        raise WeightsError(f"{name}: no such repository on the Hub, or no access to it") from error
+        raise WeightsError(
+            f"{name}: no such repository on the Hub, or no access to it: check the name; if it is private, log in with "
+            "`hf auth login` or pass a token"
+        ) from error
     except LocalEntryNotFoundError as error:
-        raise WeightsError(f"{name}: not in the cache, and the Hub cannot be reached") from error
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
-        raise WeightsError(f"{name}: cannot be downloaded: {error}") from error
+        raise WeightsError(
+            f"{name}{at}: not in the cache, or not complete, and the Hub is not asked or cannot be reached: "
+            "connect and fetch it once"
+        ) from error
+    except (HfHubHTTPError, HFValidationError, HTTPError, OSError) as error:
+        raise WeightsError(f"{name}{at}: cannot be downloaded: {' '.join(str(error).split())}") from error
+    return Path(folder)
 
 
 def read_config(folder: Path) -> WeightsConfig:
@@ -140,6 +237,8 @@ def read_config(folder: Path) -> WeightsConfig:
         return WeightsConfig(**content)
     except TypeError as error:
         raise WeightsError(f"{path}: incomplete: {error}") from error
+    except ValueError as error:
+        raise WeightsError(f"{path}: {error}") from error
 
 
 def load_weights(folder: Path) -> tuple[nn.Module, WeightsConfig]:
@@ -154,12 +253,20 @@ def load_weights(folder: Path) -> tuple[nn.Module, WeightsConfig]:
     if not path.is_file():
         raise WeightsError(f"{path}: missing: a folder of weights holds {TENSORS} and {CONFIG}")
     if config.sha256 and file_hash(path) != config.sha256:
-        raise WeightsError(f"{path}: damaged: its SHA-256 is not the one in {CONFIG}: fetch the weights again")
+        # A cached download is a link; only without the file behind it are they fetched again.
+        raise WeightsError(
+            f"{path}: damaged: its SHA-256 is not the one in {CONFIG}: delete {path.resolve()} and fetch it again"
+        )
     try:
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path}: not readable: {error}") from error
-    model = create_model(config.model, **config.options)
+    try:
+        model = create_model(config.model, **config.options)
+    except (TypeError, ValueError) as error:
+        raise WeightsError(f"{folder / CONFIG}: {error}") from error
+    if model.options.frames != config.frames:
+        raise WeightsError(f"{folder / CONFIG}: frames is {config.frames}, in its options {model.options.frames}")
     load_strictly(model, tensors, path)
     return model.eval(), config
 
@@ -195,7 +302,7 @@ def load_model(id_or_path: str | Path | None, *, name: str, overrides: Mapping) 
     if config.model != name:
         raise WeightsError(f"{folder}: these are weights of {config.model}, not of {name}")
     for option, value in overrides.items():
-        actual = config.options.get(option)
-        if actual != (list(value) if isinstance(value, tuple) else value):
+        actual = getattr(model.options, option, "not an option")
+        if actual != (tuple(value) if isinstance(value, list) else value):
             raise WeightsError(f"{folder}: its {option} is {actual}, not {value}: leave the option out")
     return model

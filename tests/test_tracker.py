@@ -1,0 +1,381 @@
+"""From weights and a video to a trajectory. Small networks whose answer is known take the place of trained ones."""
+
+import tracemalloc
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tracknetv5.background import SAMPLE, median_background
+from tracknetv5.models import create_model
+from tracknetv5.rectify import rectify, repair_mask
+from tracknetv5.tracker import BallTracker
+from tracknetv5.trajectory import Trajectory
+from tracknetv5.video import VideoError, VideoWriter, read_frames
+from tracknetv5.weights import WeightsConfig, save_weights
+
+HEIGHT, WIDTH = 64, 128
+
+
+@dataclass(frozen=True)
+class RednessOptions:
+    frames: int = 3
+
+
+class Redness(nn.Module):
+    """A network that finds the red ball: logits above 0 where red outweighs blue."""
+
+    def __init__(self, frames: int = 3):
+        super().__init__()
+        self.options = RednessOptions(frames)
+        self.calls = []
+
+    def forward(self, frames: torch.Tensor, background: torch.Tensor | None = None) -> torch.Tensor:
+        self.calls.append((frames, background))
+        return 20 * (frames[:, :, 0] - frames[:, :, 2]) - 5
+
+
+def redness(frames: int = 3, **facts) -> BallTracker:
+    facts = dict(height=HEIGHT, width=WIDTH, step=frames) | facts
+    return BallTracker(Redness(frames), WeightsConfig(model="redness", options={}, frames=frames, **facts))
+
+
+def images(count: int, height: int = HEIGHT, width: int = WIDTH) -> tuple[list[np.ndarray], np.ndarray]:
+    """Grey frames with a red ball, and its centres (count, 2)."""
+    y, x = np.mgrid[:height, :width]
+    times = np.arange(count)
+    centres = np.stack([width * (0.2 + 0.03 * times % 0.6), height * (0.6 - 0.01 * times % 0.3)], 1)
+    frames = []
+    for cx, cy in centres:
+        image = np.full((height, width, 3), 100, np.uint8)
+        image[(x - cx) ** 2 + (y - cy) ** 2 < (height / 10) ** 2] = (255, 60, 60)
+        frames.append(image)
+    return frames, centres
+
+
+def write(path, frames):
+    with VideoWriter(path, frames[0].shape[:2], Fraction(25)) as writer:
+        for frame in frames:
+            writer.write(frame)
+    return path
+
+
+@pytest.fixture(scope="module")
+def lite(tmp_path_factory):
+    """A folder of random lite weights at a small input size."""
+    torch.manual_seed(0)
+    config = WeightsConfig(model="tracknet_v5_lite", options={}, height=HEIGHT, width=WIDTH, threshold=0.3)
+    return save_weights(create_model("tracknet_v5_lite").eval(), tmp_path_factory.mktemp("lite"), config, half=True)
+
+
+# --- positions
+
+
+@pytest.mark.parametrize("size", [(64, 128), (144, 256), (120, 96)], ids=["as the model", "larger", "portrait"])
+def test_positions_are_pixels_of_the_source_frame(tmp_path, size):
+    frames, centres = images(7, *size)
+    trajectory = redness().track(write(tmp_path / "ball.mp4", frames))
+    assert trajectory.size == size and trajectory.fps == 25
+    np.testing.assert_array_equal(trajectory.frame, np.arange(7))
+    np.testing.assert_allclose(trajectory.time, np.arange(7) / 25)
+    np.testing.assert_allclose(trajectory.xy, centres, atol=0.02 * max(size))
+    assert (trajectory.source == "detected").all() and (trajectory.score > 0.9).all()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_every_frame_is_answered_whatever_the_length(tmp_path, count, step):
+    frames, centres = images(count)
+    tracker = redness(step=step)
+    trajectory = tracker.track(write(tmp_path / "ball.mp4", frames))
+    assert len(trajectory) == count
+    np.testing.assert_allclose(trajectory.xy, centres, atol=1.5)
+
+
+def test_stream_equals_track(tmp_path, lite):
+    frames, _ = images(8, 90, 120)  # letterboxed
+    tracker = BallTracker.from_pretrained(lite, step=1)
+    path = write(tmp_path / "ball.mp4", frames)
+    trajectory = tracker.track(path)
+    points = list(tracker.stream(frame.image for frame in read_frames(path)))
+    assert [point.frame for point in points] == trajectory.frame.tolist()
+    streamed = np.array([point.xy or (np.nan, np.nan) for point in points])
+    # The file is scaled by the decoder, the stream by OpenCV: equal to a fraction of a pixel.
+    np.testing.assert_allclose(streamed, trajectory.xy, atol=0.5)
+
+
+def test_stream_answers_as_soon_as_no_later_frame_matters():
+    frames, _ = images(9)
+    seen = 0
+
+    def counted():
+        nonlocal seen
+        for frame in frames:
+            seen += 1
+            yield frame
+
+    delays = [seen - point.frame for point in redness(step=1).stream(counted())]
+    assert max(delays) <= 3
+
+
+def test_a_frame_without_a_ball_is_nan(tmp_path):
+    frames, _ = images(6)
+    frames[2] = frames[4] = np.full_like(frames[0], 100)
+    trajectory = redness().track(write(tmp_path / "ball.mp4", frames))
+    assert trajectory.visible.tolist() == [True, True, False, True, False, True]
+    assert trajectory.score[2] == 0 and trajectory.source[2] == ""
+
+
+def test_step_one_averages_the_windows_and_step_three_does_not():
+    class Position(Redness):
+        """The heat is the frame's position in its window."""
+
+        def forward(self, frames):
+            return torch.logit(torch.arange(1, 4) / 10)[None, :, None, None].expand(frames[:, :, 0].shape)
+
+    for step, expected in [(3, [0.1, 0.2, 0.3, 0.2, 0.3]), (1, [0.1, 0.15, 0.2, 0.25, 0.3])]:
+        tracker = BallTracker(Position(), WeightsConfig(model="", options={}, height=8, width=8), step=step)
+        means = [heatmap.mean() for _, heatmap in tracker.heatmaps([np.zeros((8, 8, 3), np.uint8)] * 5)]
+        if step == 3:  # windows 0-2 and 2-4: frame 2 is seen twice
+            expected = [0.1, 0.2, 0.2, 0.2, 0.3]
+        np.testing.assert_allclose(means, expected, atol=1e-6)
+
+
+def test_part_of_a_video_and_its_progress(tmp_path):
+    frames, centres = images(20)
+    reports = []
+    path = write(tmp_path / "ball.mp4", frames)
+    trajectory = redness().track(path, start=0.2, length=0.24, progress=lambda *report: reports.append(report))
+    assert trajectory.frame.tolist() == [5, 6, 7, 8, 9, 10]
+    np.testing.assert_allclose(trajectory.xy, centres[5:11], atol=1.5)
+    assert [done for done, _ in reports] == [1, 2, 3, 4, 5, 6] and reports[-1][1] is None
+    redness().track(path, progress=lambda *report: reports.append(report))
+    assert reports[-1] == (20, 20)
+
+
+def test_memory_does_not_grow_with_the_stream():
+    frame = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+
+    def peak(count: int) -> int:
+        tracker = redness(step=1)
+        tracker.model.calls = type("Forget", (), {"append": lambda self, call: None})()
+        tracemalloc.start()
+        for _ in tracker.stream(frame.copy() for _ in range(count)):
+            pass
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return peak
+
+    peak(10)  # what is allocated once
+    assert peak(400) < peak(40) + 10 * frame.nbytes
+
+
+def test_channel_order_comes_from_the_config():
+    frames, centres = images(3)
+    assert [point.xy for point in redness(channel_order="BGR").stream(frames)] == [None] * 3
+    blue = [frame[..., ::-1] for frame in frames]
+    points = list(redness(channel_order="BGR").stream(blue))
+    np.testing.assert_allclose([point.xy for point in points], centres, atol=1.5)
+
+
+# --- background
+
+
+def test_the_background_is_the_median_of_the_part_that_is_tracked(tmp_path):
+    frames, centres = images(16)
+    frames[:4] = [np.full_like(frames[0], 30)] * 4
+    tracker = redness(8, background=True)
+    trajectory = tracker.track(write(tmp_path / "ball.mp4", frames), start=4 / 25)
+    assert len(trajectory) == 12
+    for window, background in tracker.model.calls:
+        assert window.shape == (1, 8, 3, HEIGHT, WIDTH) and background.shape == (1, 3, HEIGHT, WIDTH)
+        assert (background - 100 / 255).abs().max() < 0.05  # the ball is gone
+    np.testing.assert_allclose(trajectory.xy, centres[4:], atol=1.5)
+
+
+def test_a_stream_is_given_its_background():
+    frames, _ = images(9, 120, 96)  # letterboxed
+    tracker = redness(8, background=True)
+    with pytest.raises(ValueError, match="need a background: pass background="):
+        next(tracker.stream(frames))
+    with pytest.raises(ValueError, match="take no background"):
+        next(redness().stream(frames, background=frames[0]))
+    assert len(list(tracker.stream(frames, background=median_background(frames)))) == 9
+    background = tracker.model.calls[0][1][0, 0]
+    assert background[:, 0].max() == 0 and background[:, WIDTH // 2].min() > 0.3  # black beside the picture
+
+
+@pytest.mark.parametrize("count", [1, 2, SAMPLE, SAMPLE + 1, 5 * SAMPLE + 3])
+def test_the_median_takes_an_evenly_spaced_sample_of_bounded_size(count):
+    background = median_background(np.full((2, 3, 3), number % 256, np.uint8) for number in range(count))
+    assert background.shape == (2, 3, 3) and background.dtype == np.uint8
+    if count <= 256:
+        assert abs(int(background[0, 0, 0]) - (count - 1) / 2) <= 1
+    with pytest.raises(ValueError, match="at least one frame"):
+        median_background([])
+
+
+# --- rectification
+
+
+def path_with_gaps(count: int, missing: list[int], y: float = 300.0) -> Trajectory:
+    xy = np.stack([100.0 + 5 * np.arange(count), np.full(count, y)], 1)
+    xy[missing] = np.nan
+    source = np.where(np.isnan(xy[:, 0]), "", "detected")
+    score = (source != "").astype(float)
+    return Trajectory(np.arange(count), np.arange(count) / 25, xy, score, source, size=(720, 1280))
+
+
+class Constant(nn.Module):
+    """A rectifier that always answers the same, and remembers what it was asked."""
+
+    def __init__(self, x: float = 0.25, y: float = 0.5):
+        super().__init__()
+        self.options = create_model("inpaintnet").options
+        self.answer = nn.Parameter(torch.tensor([x, y]))
+        self.asked = []
+
+    def forward(self, xy, mask):
+        self.asked.append((xy, mask))
+        return self.answer.expand(xy.shape)
+
+
+WEIGHTS = WeightsConfig(model="inpaintnet", options={}, frames=16, height=None, width=None, ensemble="triangular")
+
+
+def test_the_repair_mask_covers_gaps_between_balls_below_the_top():
+    trajectory = path_with_gaps(12, [0, 1, 4, 5, 8, 11])
+    assert np.flatnonzero(repair_mask(trajectory)).tolist() == [0, 1, 4, 5, 8]  # not the gap at the end
+    trajectory.xy[3, 1] = 20.0  # the ball may have left the picture over the top
+    assert np.flatnonzero(repair_mask(trajectory)).tolist() == [0, 1, 8]
+    trajectory.xy[2, 1] = 36.0  # 5 % of the height, not lower
+    assert np.flatnonzero(repair_mask(trajectory)).tolist() == [8]
+    assert not repair_mask(path_with_gaps(5, [0, 1, 2, 3, 4])).any()
+    assert len(repair_mask(path_with_gaps(0, []))) == 0
+
+
+@pytest.mark.parametrize("count", [5, 16, 40])
+def test_masked_points_alone_are_replaced_and_marked(count):
+    trajectory = path_with_gaps(count, [2, 3])
+    model = Constant()
+    result = rectify(trajectory, model, WEIGHTS.window_weights)
+    assert np.flatnonzero(result.source == "rectified").tolist() == [2, 3]
+    np.testing.assert_allclose(result.xy[2:4], [[320, 360]] * 2, rtol=1e-6)
+    assert (result.score[2:4] == 0).all()
+    others = np.r_[:2, 4:count]
+    np.testing.assert_array_equal(result.xy[others], trajectory.xy[others])
+    xy, mask = model.asked[0]
+    assert xy.shape[1:] == (16, 2)
+    torch.testing.assert_close(mask[0, :5, 0], torch.tensor([0.0, 0, 1, 1, 0]))
+    torch.testing.assert_close(xy[0, 1], torch.tensor([105 / 1280, 300 / 720]))
+    assert (xy[0, 2:4] == 0).all()
+
+
+def test_windows_without_any_detection_stay_empty():
+    trajectory = path_with_gaps(60, list(range(10, 50)))
+    model = Constant()
+    result = rectify(trajectory, model, WEIGHTS.window_weights)
+    filled = np.flatnonzero(result.source == "rectified")
+    assert filled.tolist() == [*range(10, 25), *range(35, 50)]  # within 15 frames of a detection
+    for xy, _ in model.asked:
+        assert (xy.abs().sum((1, 2)) > 0).all()
+    model = Constant()
+    assert not rectify(path_with_gaps(20, list(range(20))), model, WEIGHTS.window_weights).visible.any()
+    assert not model.asked
+
+
+def test_points_near_the_corner_mean_no_ball():
+    trajectory = path_with_gaps(20, [4])
+    for answer, visible in [((0.08, 0.08), False), ((0.08, 0.09), True), ((0.09, 0.08), True)]:
+        assert rectify(trajectory, Constant(*answer), WEIGHTS.window_weights).visible[4] == visible
+
+
+def test_the_windows_that_see_a_frame_are_averaged_by_position():
+    class Position(Constant):
+        def forward(self, xy, mask):
+            ramp = torch.linspace(0.2, 0.8, 16)[None, :, None]
+            return ramp.expand(xy.shape)
+
+    trajectory = path_with_gaps(16 + 1, [5])  # two windows: frame 5 is at positions 5 and 4
+    ramp = np.linspace(0.2, 0.8, 16)
+    expected = (6 * ramp[5] + 5 * ramp[4]) / 11
+    result = rectify(trajectory, Position(), WEIGHTS.window_weights)
+    np.testing.assert_allclose(result.xy[5], [1280 * expected, 720 * expected], rtol=1e-6)
+
+
+def test_track_rectifies_with_the_network_it_was_given(tmp_path):
+    frames, centres = images(20)
+    frames[8] = np.full_like(frames[0], 100)
+    path = write(tmp_path / "ball.mp4", frames)
+    tracker = redness()
+    tracker.rectifier = (Constant(), WEIGHTS)
+    trajectory = tracker.track(path)
+    assert trajectory.source[8] == "rectified" and trajectory.score[8] == 0
+    np.testing.assert_allclose(trajectory.xy[8], [WIDTH / 4, HEIGHT / 2], rtol=1e-6)
+    assert (np.delete(trajectory.source, 8) == "detected").all()
+
+
+# --- settings and errors
+
+
+def test_settings_come_from_the_config_unless_given(lite):
+    tracker = BallTracker.from_pretrained(lite)
+    assert (tracker.threshold, tracker.step, tracker.config.frames) == (0.3, 3, 3)
+    tracker = BallTracker.from_pretrained(lite, threshold=0.7, step=1, device="cpu")
+    assert (tracker.threshold, tracker.step, str(tracker.device)) == (0.7, 1, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (dict(threshold=0.0), "threshold must lie between 0 and 1"),
+        (dict(threshold=1.5), "threshold must lie between 0 and 1"),
+        (dict(step=0), "step must lie between 1 and the 3 frames"),
+        (dict(step=4), "step must lie between 1 and the 3 frames"),
+        (dict(device="abacus"), "'abacus' cannot be used.*\"cpu\" always can"),
+    ],
+)
+def test_settings_that_cannot_be(lite, settings, message):
+    with pytest.raises(ValueError, match=message):
+        BallTracker.from_pretrained(lite, **settings)
+
+
+def test_networks_in_the_wrong_place():
+    with pytest.raises(ValueError, match="give it as rectifier"):
+        BallTracker(create_model("inpaintnet"), WEIGHTS)
+    facts = WeightsConfig(model="redness", options={}, height=HEIGHT, width=WIDTH)
+    with pytest.raises(ValueError, match="cannot be the rectifier"):
+        BallTracker(Redness(), facts, rectifier=(Redness(), facts))
+
+
+def test_frames_that_do_not_fit():
+    frames, _ = images(3)
+    with pytest.raises(ValueError, match=r"\(H, W, 3\) uint8 RGB"):
+        list(redness().stream([frame.astype(np.float32) for frame in frames]))
+    with pytest.raises(ValueError, match=r"frame 2 is \(32, 128, 3\)"):
+        list(redness().stream([*frames[:2], frames[2][:32]]))
+    assert list(redness().stream([])) == []
+
+
+def test_a_file_that_is_no_video(tmp_path):
+    with pytest.raises(VideoError, match="no such file"):
+        redness().track(tmp_path / "nothing.mp4")
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("tracknet_v2", {}), ("tracknet_v3", {}), ("tracknet_v4", {}), ("tracknet_v5", dict(grid=(2, 4)))],
+)
+def test_full_size_networks_go_through_the_same_tracker(tmp_path, name, options):
+    torch.manual_seed(0)
+    model = create_model(name, **options)
+    frames = model.options.frames
+    v3 = dict(background=True, ensemble="triangular") if frames == 8 else {}
+    config = WeightsConfig(model=name, options={}, height=32, width=64, frames=frames, step=frames, **v3)
+    folder = save_weights(model, tmp_path / "weights", config)
+    video = write(tmp_path / "ball.mp4", images(9)[0])
+    trajectory = BallTracker.from_pretrained(folder).track(video)
+    assert len(trajectory) == 9
