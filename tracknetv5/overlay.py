@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from os import PathLike
 
-import numpy as np
-
 from tracknetv5.draw import draw_ball
 from tracknetv5.trajectory import Trajectory
 from tracknetv5.video import VideoWriter, read_frames
@@ -41,12 +39,11 @@ def write_overlay(
             row = frame.index - first
             if row >= count:
                 break
-            past = np.arange(max(0, row - trail), row)
             image = draw_ball(
                 frame.image,
                 tuple(trajectory.xy[row]) if visible[row] else None,
                 str(trajectory.source[row]),
-                [tuple(trajectory.xy[k]) for k in past if visible[k]],
+                trajectory.xy[max(0, row - trail) : row],
             )
             writer.write(image, float(trajectory.time[row] - trajectory.time[0]))
             if progress is not None:

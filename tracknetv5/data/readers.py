@@ -147,7 +147,7 @@ def _clip(name: str, sport: str, group: str, split: str, source: Path, labels: p
     if missing := {"Visibility", "X", "Y"} - set(labels.columns):
         raise DatasetError(f"labels of {source}: no column {', '.join(sorted(missing))}")
     visibility = labels["Visibility"].to_numpy(np.int8)
-    xy = labels[["X", "Y"]].to_numpy(np.float64)
+    xy = labels[["X", "Y"]].to_numpy(np.float64, copy=True)
     xy[visibility != VISIBLE] = np.nan
     difficulty = labels["Class"].fillna(NO_CLASS) if "Class" in labels else pd.Series(NO_CLASS, labels.index)
     return Clip(name, sport, group, split, source, xy, visibility, difficulty.to_numpy(np.int8))

@@ -1,0 +1,200 @@
+"""Readers, targets, augmentation and the stream of training windows, on data sets written here."""
+
+from fractions import Fraction
+
+import cv2
+import numpy as np
+import pytest
+
+from tracknetv5.data.augment import AugmentOptions, augment
+from tracknetv5.data.dataset import SamplingOptions, WindowDataset
+from tracknetv5.data.readers import DatasetError, cached_frames, read_clips
+from tracknetv5.data.targets import disc
+from tracknetv5.geometry import Letterbox
+from tracknetv5.video import VideoWriter
+
+SIZE = (72, 128)
+STILL = AugmentOptions(flip=0, reverse=0, scale=(1, 1), shift=0, brightness=0, colour=0, blur=0, noise=0)
+
+
+def picture(x: float, y: float) -> np.ndarray:
+    image = np.full((*SIZE, 3), 40, np.uint8)
+    cv2.circle(image, (round(x), round(y)), 3, (250, 250, 250), cv2.FILLED)
+    return image
+
+
+def ball(frame: int) -> tuple[float, float]:
+    return 20.0 + 4 * frame, 30.0 + frame
+
+
+def write_video(path, count=12):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with VideoWriter(path, SIZE, Fraction(30)) as writer:
+        for frame in range(count):
+            writer.write(picture(*ball(frame)))
+
+
+@pytest.fixture
+def indexed(tmp_path):
+    """Two clips of the `clips.csv` layout; frame 2 has no ball, frame 3 is not labelled."""
+    rows = ["sport,clip,split,group,frames,visible,width,height,fps,source,licence"]
+    for sport, clip, split in (("tennis", "a", "train"), ("padel", "b", "val")):
+        write_video(tmp_path / sport / f"{clip}.mp4")
+        visibility = {2: 0, 3: -1}
+        lines = ["Frame,Visibility,X,Y"]
+        for k in range(12):
+            x, y = ball(k) if visibility.get(k, 1) == 1 else (0, 0)
+            lines.append(f"{k},{visibility.get(k, 1)},{x},{y}")
+        (tmp_path / sport / f"{clip}.csv").write_text("\n".join(lines))
+        rows.append(f"{sport},{clip},{split},court-{clip},12,10,128,72,30,own,MIT")
+    (tmp_path / "clips.csv").write_text("\n".join(rows))
+    return tmp_path
+
+
+def test_indexed_layout(indexed):
+    first, second = read_clips(indexed)
+    assert (first.sport, first.split, first.group, len(first), first.size) == ("tennis", "train", "court-a", 12, SIZE)
+    assert first.visibility[:4].tolist() == [1, 1, 0, -1]
+    assert first.xy[1].tolist() == [24, 31]
+    assert np.isnan(first.xy[2:4]).all()
+    assert [clip.name for clip in read_clips(indexed, "val")] == [second.name]
+
+
+def test_tennis_layout(tmp_path):
+    folder = tmp_path / "game10" / "Clip2"
+    folder.mkdir(parents=True)
+    for k in range(5):
+        cv2.imwrite(str(folder / f"{k:04d}.jpg"), picture(*ball(k)))
+    (folder / "Label.csv").write_text(
+        "file name,visibility,x-coordinate,y-coordinate,status\n"
+        "0001.jpg,1,24,31,0\n0002.jpg,0,,,\n0003.jpg,3,32,33,1\n"
+    )
+    (clip,) = read_clips(tmp_path)
+    assert (clip.name, clip.group, clip.sport) == ("game10-Clip2", "game10", "tennis")
+    assert clip.visibility.tolist() == [-1, 1, 0, 1, -1]  # images without a row are not labelled
+    assert clip.difficulty.tolist() == [0, 1, 0, 3, 0]
+    assert len(list(clip.images(SIZE))) == 5
+
+
+def test_shuttlecock_layout(tmp_path):
+    write_video(tmp_path / "test" / "match3" / "video" / "1_02_00.mp4")
+    labels = tmp_path / "test" / "match3" / "csv" / "1_02_00_ball.csv"
+    labels.parent.mkdir(parents=True)
+    rows = [f"{k},{int(k != 4)},{ball(k)[0] * (k != 4)},{ball(k)[1] * (k != 4)}" for k in range(12)]
+    labels.write_text("Frame,Visibility,X,Y\n" + "\n".join(rows))
+    (clip,) = read_clips(tmp_path)
+    assert (clip.name, clip.group, clip.split) == ("match3-1_02_00", "match3", "val")
+    assert clip.visibility.tolist() == [1] * 4 + [0] + [1] * 7
+
+
+def test_a_folder_without_labels_says_what_is_expected(tmp_path):
+    with pytest.raises(DatasetError, match="clips.csv"):
+        read_clips(tmp_path)
+
+
+def test_missing_footage_and_columns_are_named(indexed):
+    (indexed / "tennis" / "a.mp4").rename(indexed / "elsewhere.mp4")
+    with pytest.raises(DatasetError, match="a.mp4"):
+        read_clips(indexed)
+    (indexed / "elsewhere.mp4").rename(indexed / "tennis" / "a.mp4")
+    (indexed / "tennis" / "a.csv").write_text("Frame,X,Y\n0,1,2")
+    with pytest.raises(DatasetError, match="Visibility"):
+        read_clips(indexed)
+
+
+def test_an_unknown_split_is_an_error(indexed):
+    with pytest.raises(DatasetError, match="holiday"):
+        read_clips(indexed, "holiday")
+
+
+def test_cache_holds_the_frames_and_is_used(indexed, tmp_path):
+    clip = read_clips(indexed)[0]
+    frames = cached_frames(clip, tmp_path / "cache", (36, 64))
+    assert frames.shape == (12, 36, 64, 3)
+    xy = Letterbox(clip.size, (36, 64)).to_model(clip.xy[5])
+    assert frames[5][round(xy[1]), round(xy[0]), 0] > 200 > np.median(frames[5][..., 0])
+    clip.source.write_bytes(b"")
+    assert np.array_equal(cached_frames(clip, tmp_path / "cache", (36, 64)), frames)
+
+
+def test_more_labels_than_frames_is_an_error(indexed, tmp_path):
+    labels = indexed / "tennis" / "a.csv"
+    labels.write_text(labels.read_text() + "\n12,1,5,5")
+    with pytest.raises(DatasetError, match="12 frames, but 13 labels"):
+        cached_frames(read_clips(indexed)[0], tmp_path / "cache", SIZE)
+
+
+def test_disc():
+    heatmaps = disc(np.array([(10.0, 5.0), (np.nan, np.nan), (0.0, 0.0), (200.0, 5.0)]), (20, 30))
+    y, x = np.nonzero(heatmaps[0])
+    assert ((x - 10) ** 2 + (y - 5) ** 2 <= 2.5**2).all()
+    assert len(x) == 21  # lattice points of a disc of radius 2.5
+    assert heatmaps[1].sum() == 0 and heatmaps[3].sum() == 0
+    assert heatmaps[2].sum() == 8  # the quarter inside the picture
+
+
+def test_no_augmentation_changes_nothing():
+    frames = np.stack([picture(*ball(k)) for k in range(3)])
+    xy = np.array([ball(k) for k in range(3)])
+    result, moved, reverse = augment(frames, xy, SIZE, STILL, np.random.default_rng(0))
+    assert np.array_equal(result, frames) and np.allclose(moved, xy) and not reverse
+
+
+@pytest.mark.parametrize("crop", [SIZE, (48, 64)])
+def test_labels_follow_the_picture(crop):
+    frames = np.stack([picture(*ball(k)) for k in range(3)])
+    xy = np.array([ball(k) for k in range(3)])
+    seen = 0
+    for seed in range(30):
+        options = AugmentOptions(brightness=0.1, colour=0.05)
+        result, moved, reverse = augment(frames, xy, crop, options, np.random.default_rng(seed))
+        assert result.shape == (3, *crop, 3)
+        for image, (x, y) in zip(result, moved, strict=True):
+            if np.isnan(x) or not (6 < x < crop[1] - 7 and 6 < y < crop[0] - 7):
+                continue
+            rows, columns = np.nonzero(image[..., 0] > 150)
+            assert np.hypot(columns.mean() - x, rows.mean() - y) < 0.7
+            seen += 1
+    assert seen > 30
+
+
+def test_reversal_and_flip_happen():
+    frames = np.stack([picture(*ball(k)) for k in range(3)])
+    xy = np.array([ball(k) for k in range(3)])
+    options = AugmentOptions(flip=1, reverse=1, scale=(1, 1), shift=0, brightness=0, colour=0, blur=0, noise=0)
+    _, moved, reverse = augment(frames, xy, SIZE, options, np.random.default_rng(0))
+    assert reverse
+    assert np.allclose(moved, [(127 - x, y) for x, y in xy[::-1]])
+
+
+def make_dataset(indexed, tmp_path, **options) -> WindowDataset:
+    settings = dict(count=40, length=3, size=SIZE, cache=tmp_path / "cache", seed=1) | options
+    return WindowDataset(read_clips(indexed), **settings)
+
+
+def test_windows_are_the_same_for_the_same_seed(indexed, tmp_path):
+    first, again = make_dataset(indexed, tmp_path), make_dataset(indexed, tmp_path)
+    other = make_dataset(indexed, tmp_path, seed=2)
+    assert all(a.equal(b) for k in (0, 7) for a, b in zip(first[k], again[k], strict=True))
+    assert not first[0][0].equal(other[0][0])
+
+
+def test_windows_mark_unlabelled_frames_and_have_no_target_there(indexed, tmp_path):
+    dataset = make_dataset(indexed, tmp_path, augmentation=STILL)
+    hidden = 0
+    for index in range(len(dataset)):
+        frames, target, labelled = dataset[index]
+        assert frames.shape == (3, 3, *SIZE) and target.shape == (3, *SIZE) and labelled.shape == (3,)
+        assert target[~labelled].sum() == 0
+        hidden += int((~labelled).sum())
+        for image, heat in zip(frames[labelled], target[labelled], strict=True):
+            if heat.any():  # the target lies on the ball
+                assert image[0][heat.bool()].float().mean() > 150
+    assert hidden > 0
+
+
+def test_sports_are_sampled_as_asked(indexed, tmp_path):
+    dataset = make_dataset(indexed, tmp_path, count=400, sampling=SamplingOptions(sports={"tennis": 3, "padel": 1}))
+    assert np.allclose(np.diff(dataset.cumulative, prepend=0), [0.75, 0.25])
+    with pytest.raises(ValueError, match="curling"):
+        make_dataset(indexed, tmp_path, sampling=SamplingOptions(sports={"curling": 1}))
