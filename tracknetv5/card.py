@@ -60,7 +60,7 @@ the SHA-256 of the tensors is checked when they are loaded.
 | | |
 |---|---|
 | Architecture | {paper} |
-| Made by | {provenance} |
+| Weights | {provenance} |
 | Training data | {training_data} |
 | Licence of the weights | {licence} |
 | Licence of the code | MIT |
