@@ -133,14 +133,14 @@ def test_all_mismatches_are_listed(tmp_path):
     with pytest.raises(WeightsError) as caught:
         convert(save(tmp_path / "a.pt", tensors), tmp_path / "weights", "inpaintnet")
     message = str(caught.value)
-    for part in ("missing head.bias", "missing encoder.0.conv.bias", "unexpected surplus"):
+    for part in ("missing predictor.bias", "missing down_1.conv.bias", "unexpected surplus"):
         assert part in message
-    assert "decoder.0.conv.weight is (128, 384, 5), expected (128, 384, 3)" in message
+    assert "up_1.conv.weight is (128, 384, 5), expected (128, 384, 3)" in message
     assert not (tmp_path / "weights").exists()
 
 
 def test_another_model_than_named(tmp_path):
-    with pytest.raises(WeightsError, match="This looks like inpaintnet"):
+    with pytest.raises(WeightsError, match="looks like inpaintnet, not tracknet_v2"):
         convert(save(tmp_path / "a.pt", TENSORS), tmp_path / "weights", "tracknet_v2")
     with pytest.raises(ValueError, match="no model is called 'tracknet_v9'"):
         convert(tmp_path / "a.pt", tmp_path / "weights", "tracknet_v9")

@@ -39,8 +39,8 @@ With the `tracknetv5` package installed:
 {usage}
 ```
 
-The config tells what the network takes: {inputs}. Files are safetensors and JSON; there is nothing to unpickle, and
-the SHA-256 of the tensors is checked when they are loaded.
+- Input: {inputs}.
+- Files are safetensors and JSON; there is nothing to unpickle, and the SHA-256 of the tensors is checked on loading.
 
 ## Results
 

@@ -117,3 +117,61 @@ def train(config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="Wh
     except (ValueError, OSError) as error:
         _fail(error)
     typer.echo(f"weights: {trainer.run()}")
+
+
+@app.command()
+def convert(
+    checkpoint: Annotated[Path, typer.Argument(metavar="INPUT", help="A file of tensors: .pt, .pth, .safetensors ...")],
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT_DIR", help="Folder for the weights; made if not there.")],
+    model: Annotated[str, typer.Option(metavar="NAME", help="The network in it; inpaintnet is V3's rectifier.")],
+    rectifier: Annotated[
+        Path | None, typer.Option(help="InpaintNet to put in with a tracker's weights: a checkpoint or a folder.")
+    ] = None,
+) -> None:
+    """Turn a checkpoint of other code, or of ours, into a folder of weights: tensors, config and model card."""
+    from tracknetv5.convert import convert
+
+    try:
+        folder = convert(checkpoint, output, model, rectifier=rectifier)
+    except (ValueError, OSError) as error:
+        _fail(error)
+    typer.echo(f"weights: {folder}")
+
+
+@app.command()
+def push(
+    repo_id: Annotated[str, typer.Argument(metavar="REPO_ID", help="organisation/name on the Hugging Face Hub.")],
+    weights: Annotated[Path, typer.Option(metavar="DIR", help="Folder of weights.")],
+    private: Annotated[bool, typer.Option("--private", help="Make a new repository a private one.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent, and send nothing.")] = False,
+) -> None:
+    """Upload a folder of weights with its model card; `hf auth login` comes before."""
+    from tracknetv5.hub import prepare, push
+
+    try:
+        upload = prepare(repo_id, weights)
+        for name in upload.files:
+            typer.echo(f"{upload.size(name):>11,} bytes  {name}")
+        if dry_run:
+            typer.echo(f"nothing was sent to {upload.repo_id}")
+        else:
+            typer.echo(f"weights: {push(upload, private=private or None)}")
+    except (ValueError, OSError) as error:
+        _fail(error)
+
+
+@app.command()
+def models() -> None:
+    """List the weights that load without a network: those that come with the package and those fetched from the Hub."""
+    from tracknetv5.hub import known_weights
+    from tracknetv5.models import list_models
+
+    rows = [("WEIGHTS", "WHERE", "MODEL", "MB", "F1", "LICENCE")]
+    for known in known_weights():
+        f1 = "not stated" if known.f1 is None else f"{known.f1:.3f}"
+        megabytes = f"{known.size / 1e6:.1f}"
+        rows.append((known.name, known.place, known.config.model, megabytes, f1, known.config.licence))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    typer.echo(f"\nArchitectures, with or without weights: {', '.join(list_models())}")

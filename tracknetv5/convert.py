@@ -1,4 +1,4 @@
-"""Checkpoints of other code into folders of weights: a pure function for each format renames tensors, then a strict load.
+"""Checkpoints of other code into folders of weights: a pure function for each format renames, then a strict load.
 
 The layouts are those of the public reference implementations. The only place that reads pickles, and never with
 anything but tensors and plain values in them.
@@ -19,88 +19,107 @@ from tracknetv5.models import create_model
 from tracknetv5.models.motion import LUMINANCE
 from tracknetv5.weights import WeightsConfig, WeightsError, load_strictly, load_weights, save_weights
 
-Tensors = Mapping[str, Tensor]
-Rules = Sequence[tuple[str, str]]  # regular expression for a whole name, its replacement
+Rules = Sequence[tuple[str, str]]  # regular expression for the whole of our name, what it is called in a format
 
-# The reference code of V2, V4 and V5 numbers its convolutions through: 1 to 10 down, 11 to 17 up.
-_PLACES = [f"encoder.{level}.{unit}" for level, depth in enumerate((2, 2, 3, 3)) for unit in range(depth)]
-_PLACES += [f"decoder.{level}.{unit}" for level, depth in enumerate((3, 2, 2)) for unit in range(depth)]
+# The reference code of V2, V4 and V5 numbers its convolutions through: 1 to 10 down ("backbone"), 11 to 17 up ("neck").
+_PLACES = [rf"encoder\.{level}\.{unit}" for level, depth in enumerate((2, 2, 3, 3)) for unit in range(depth)]
+_PLACES += [rf"decoder\.{level}\.{unit}" for level, depth in enumerate((3, 2, 2)) for unit in range(depth)]
 _UNET: Rules = [
-    (rf"(?:backbone|neck)\.conv{number}\.conv\.{index}\.(\w+)", rf"backbone.{place}.{part}.\1")
+    (rf"backbone\.{place}\.{part}\.(\w+)", rf"{'backbone' if number <= 10 else 'neck'}.conv{number}.conv.{index}.\1")
     for number, place in enumerate(_PLACES, 1)
-    for index, part in (("0", "conv"), ("2", "norm"))
+    for part, index in (("conv", 0), ("norm", 2))
 ]
 _RSTR: Rules = [
-    (r"head\.embed_conv\.(\w+)", r"rstr.embed.\1"),
-    (r"head\.spatial_pos_embed", "rstr.space_embed"),
-    (r"head\.time_embed", "rstr.time_embed"),
-    (r"head\.transformer_encoder\.(.+)", r"rstr.encoder.\1"),
-    (r"head\.decoder_head\.0\.(\w+)", r"rstr.decode.\1"),
+    (r"rstr\.embed\.(\w+)", r"head.embed_conv.\1"),
+    (r"rstr\.space_embed", "head.spatial_pos_embed"),
+    (r"rstr\.time_embed", "head.time_embed"),
+    (r"rstr\.encoder\.(.+)", r"head.transformer_encoder.\1"),
+    (r"rstr\.decode\.(\w+)", r"head.decoder_head.0.\1"),
 ]
 
 
-def tracknet_v2(tensors: Tensors) -> dict[str, Tensor]:
-    """V2 of TrackNetV5's reference code."""
-    return _renamed(tensors, [*_UNET, (r"head\.head\.conv\.0\.weight", "head.conv.weight")])
+def tracknet_v2(name: str) -> str:
+    """V2 in TrackNetV5's reference code."""
+    return _translated(name, [*_UNET, (r"head\.conv\.weight", "head.head.conv.0.weight")])
 
 
-def tracknet_v4(tensors: Tensors) -> dict[str, Tensor]:
-    """V4 of TrackNetV5's reference code; its head is named as ours."""
-    tensors = _without_luminance(tensors, ["backbone.motion.gray_scale"])
-    return _renamed(tensors, [*_UNET, (r"backbone\.motion\.([ab])", r"motion.attention.\1")])
+def tracknet_v4(name: str) -> str:
+    """V4 in TrackNetV5's reference code; its head is called as ours."""
+    return _translated(name, [*_UNET, (r"motion\.attention\.(\w+)", r"backbone.motion.\1")])
 
 
-def tracknet_v5(tensors: Tensors) -> dict[str, Tensor]:
+def tracknet_v5(name: str) -> str:
     """V5's reference code."""
-    tensors = _without_luminance(tensors, [f"mdd.{channel}_WEIGHT" for channel in "RGB"])
-    draft = (r"head\.draft_head\.weight", "head.conv.weight")
-    return _renamed(tensors, [*_UNET, *_RSTR, draft, (r"mdd\.([ab])", r"mdd.attention.\1")])
+    motion = (r"mdd\.attention\.(\w+)", r"mdd.\1")
+    return _translated(name, [*_UNET, *_RSTR, motion, (r"head\.conv\.weight", "head.draft_head.weight")])
 
 
-def tracknet_v2_mdd(tensors: Tensors) -> dict[str, Tensor]:
-    """V5's ablation V2 + MDD; its head is named as ours."""
-    prefix = "backbone.learnable_mvdr_module"
-    tensors = _without_luminance(tensors, [f"{prefix}.{channel}_WEIGHT" for channel in "RGB"])
-    return _renamed(tensors, [*_UNET, (rf"{re.escape(prefix)}\.([ab])", r"mdd.attention.\1")])
+def tracknet_v2_mdd(name: str) -> str:
+    """V5's ablation V2 + MDD; its head is called as ours."""
+    return _translated(name, [*_UNET, (r"mdd\.attention\.(\w+)", r"backbone.learnable_mvdr_module.\1")])
 
 
-def tracknet_v2_rstr(tensors: Tensors) -> dict[str, Tensor]:
+def tracknet_v2_rstr(name: str) -> str:
     """V5's ablation V2 + R-STR."""
-    return _renamed(tensors, [*_UNET, *_RSTR, (r"head\.conv1\.conv\.0\.weight", "head.conv.weight")])
+    return _translated(name, [*_UNET, *_RSTR, (r"head\.conv\.weight", "head.conv1.conv.0.weight")])
 
 
-def tracknet_v3(tensors: Tensors) -> dict[str, Tensor]:
+def tracknet_v3(name: str) -> str:
     """The tracker of V3's reference code, whose blocks and convolutions count from 1."""
-    blocks = {f"down_block_{level + 1}": f"encoder.{level}" for level in range(3)}
-    blocks |= {"bottleneck": "encoder.3"} | {f"up_block_{level + 1}": f"decoder.{level}" for level in range(3)}
+    blocks = {f"encoder.{level}": f"down_block_{level + 1}" for level in range(3)}
+    blocks |= {"encoder.3": "bottleneck"} | {f"decoder.{level}": f"up_block_{level + 1}" for level in range(3)}
     rules = [
-        (rf"{block}\.conv_{unit + 1}\.{theirs}\.(\w+)", rf"backbone.{place}.{unit}.{ours}.\1")
-        for block, place in blocks.items()
+        (rf"backbone\.{re.escape(place)}\.{unit}\.{ours}\.(\w+)", rf"{block}.conv_{unit + 1}.{theirs}.\1")
+        for place, block in blocks.items()
         for unit in range(3)
-        for theirs, ours in (("conv", "conv"), ("bn", "norm"))
+        for ours, theirs in (("conv", "conv"), ("norm", "bn"))
     ]
-    return _renamed(tensors, [*rules, (r"predictor\.(\w+)", r"head.conv.\1")])
+    return _translated(name, [*rules, (r"head\.conv\.(\w+)", r"predictor.\1")])
 
 
-def inpaintnet(tensors: Tensors) -> dict[str, Tensor]:
+def inpaintnet(name: str) -> str:
     """The rectifier of V3's reference code; the misspelling is theirs."""
     rules = [
-        (rf"{theirs}_{unit + 1}\.conv\.(\w+)", rf"{ours}.{unit}.conv.\1")
-        for theirs, ours in (("down", "encoder"), (r"buttleneck\.conv", "bottleneck"), ("up", "decoder"))
+        (rf"{ours}\.{unit}\.conv\.(\w+)", rf"{theirs}_{unit + 1}.conv.\1")
+        for ours, theirs in (("encoder", "down"), ("bottleneck", "buttleneck.conv"), ("decoder", "up"))
         for unit in range(3)
     ]
-    return _renamed(tensors, [*rules, (r"predictor\.(\w+)", r"head.\1")])
+    return _translated(name, [*rules, (r"head\.(\w+)", r"predictor.\1")])
 
 
-# The formats by the model they hold, each with a name that no other has.
-FORMATS: dict[str, tuple[Callable[[Tensors], dict[str, Tensor]], str]] = {
-    "tracknet_v2": (tracknet_v2, "head.head.conv.0.weight"),
-    "tracknet_v3": (tracknet_v3, "down_block_1.conv_1.conv.weight"),
-    "tracknet_v4": (tracknet_v4, "backbone.motion.a"),
-    "tracknet_v5": (tracknet_v5, "head.draft_head.weight"),
-    "tracknet_v2_mdd": (tracknet_v2_mdd, "backbone.learnable_mvdr_module.a"),
-    "tracknet_v2_rstr": (tracknet_v2_rstr, "head.conv1.conv.0.weight"),
-    "inpaintnet": (inpaintnet, "buttleneck.conv_1.conv.weight"),
+def _translated(name: str, rules: Rules) -> str:
+    """What a format calls the tensor that we call `name`; a name that no rule knows is the same in both."""
+    for pattern, replacement in rules:
+        if match := re.fullmatch(pattern, name):
+            return match.expand(replacement)
+    return name
+
+
+# The published layouts: what they call the tensors of a model.
+FORMATS: dict[str, Callable[[str], str]] = {
+    "tracknet_v2": tracknet_v2,
+    "tracknet_v3": tracknet_v3,
+    "tracknet_v4": tracknet_v4,
+    "tracknet_v5": tracknet_v5,
+    "tracknet_v2_mdd": tracknet_v2_mdd,
+    "tracknet_v2_rstr": tracknet_v2_rstr,
+    "inpaintnet": inpaintnet,
+}
+# A tensor of each layout that no other has.
+_SIGNS = {
+    "head.head.conv.0.weight": "tracknet_v2",
+    "down_block_1.conv_1.conv.weight": "tracknet_v3",
+    "backbone.motion.a": "tracknet_v4",
+    "head.draft_head.weight": "tracknet_v5",
+    "backbone.learnable_mvdr_module.a": "tracknet_v2_mdd",
+    "head.conv1.conv.0.weight": "tracknet_v2_rstr",
+    "buttleneck.conv_1.conv.weight": "inpaintnet",
+}
+# The constant weights of luminance, which some layouts store and we do not.
+_LUMINANCE = {
+    "tracknet_v4": ["backbone.motion.gray_scale"],
+    "tracknet_v5": [f"mdd.{channel}_WEIGHT" for channel in "RGB"],
+    "tracknet_v2_mdd": [f"backbone.learnable_mvdr_module.{channel}_WEIGHT" for channel in "RGB"],
 }
 # What the tracker must know of an architecture and no tensor tells.
 _FACTS = {
@@ -148,13 +167,22 @@ def _load(source: Path, model: str) -> tuple[torch.nn.Module, WeightsConfig]:
     if model == "tracknet_v3" and facts.get("bg_mode", "concat") != "concat":
         raise WeightsError(f'{source}: its background mode is {facts["bg_mode"]!r}, only "concat" can be converted')
     network = create_model(model, **options)
-    renamed = FORMATS[model][0](tensors) if model in FORMATS else dict(tensors)
+    foreign = FORMATS.get(model, str)
+    own = sum(name in tensors for name in network.state_dict())
+    if own > sum(foreign(name) in tensors for name in network.state_dict()):
+        foreign = str  # saved by this package
+    tensors = _without_luminance(tensors, _LUMINANCE.get(model, []), source)
+    for name, tensor in network.state_dict().items():
+        # In other code, some scalars and embeddings have axes of length 1.
+        stored = tensors.get(foreign(name))
+        if stored is not None and tensor.ndim <= 2 and stored.squeeze().shape == tensor.shape:
+            tensors[foreign(name)] = stored.squeeze()
     try:
-        load_strictly(network, renamed, source)
+        load_strictly(network, tensors, source, rename=foreign)
     except WeightsError as error:
-        found = next((name for name, (_, key) in FORMATS.items() if key in tensors), model)
-        hint = "" if found == model else f". This looks like {found}"
-        raise WeightsError(f"{error}{hint}") from error
+        found = next((other for sign, other in _SIGNS.items() if sign in tensors), model)
+        hint = f"{source}: looks like {found}, not {model}. " if found != model else ""
+        raise WeightsError(f"{hint}{error}") from error
     frames = network.options.frames
     config = dict(model=model, options={}, frames=frames, step=frames, provenance=f"converted from {source.name}")
     return network.eval(), WeightsConfig(**config | _FACTS.get(model, {}))
@@ -193,33 +221,18 @@ def read_checkpoint(source: Path) -> tuple[dict[str, Tensor], dict]:
     return tensors, facts if isinstance(facts, Mapping) else {}
 
 
-def _renamed(tensors: Tensors, rules: Rules) -> dict[str, Tensor]:
-    """Tensors under our names, and without the axes of length 1 that some scalars and embeddings have in other code.
-
-    Names that no rule knows stay, for the strict load to complain about.
-    """
-    renamed = {}
-    for name, tensor in tensors.items():
-        for pattern, replacement in rules:
-            if re.fullmatch(pattern, name):
-                name = re.sub(pattern, replacement, name)
-                break
-        if name.endswith((".attention.a", ".attention.b", ".space_embed", ".time_embed")):
-            tensor = tensor.squeeze()
-        renamed[name] = tensor
-    return renamed
-
-
-def _without_luminance(tensors: Tensors, names: Sequence[str]) -> dict[str, Tensor]:
-    """Tensors but for the constant weights of luminance, which must be ours, since we do not store them.
+def _without_luminance(tensors: Mapping[str, Tensor], names: Sequence[str], source: Path) -> dict[str, Tensor]:
+    """Tensors but for the constant weights of luminance.
 
     Raises:
-        WeightsError: they are others.
+        WeightsError: they are not the published ones, with which we compute.
     """
-    found = [tensors[name].flatten().double() for name in names if name in tensors]
-    if len(found) == len(names):
-        weights = torch.cat(found)
+    stored = [tensors[name].flatten().double() for name in names if name in tensors]
+    if stored:
+        weights = torch.cat(stored)
         expected = torch.tensor(LUMINANCE, dtype=torch.float64)
         if weights.shape != expected.shape or not torch.allclose(weights, expected, rtol=0, atol=1e-5):
-            raise WeightsError(f"{names[0]}: luminance weights {weights.tolist()} are not the published {LUMINANCE}")
+            raise WeightsError(
+                f"{source}: {', '.join(names)}: luminance weights {weights.tolist()} are not the published {LUMINANCE}"
+            )
     return {name: tensor for name, tensor in tensors.items() if name not in names}

@@ -6,7 +6,7 @@ metrics and the hash of the tensors. Nothing is ever unpickled here.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
@@ -271,13 +271,26 @@ def load_weights(folder: Path) -> tuple[nn.Module, WeightsConfig]:
     return model.eval(), config
 
 
-def load_strictly(model: nn.Module, tensors: Mapping[str, torch.Tensor], source: Path | str) -> None:
+def load_strictly(
+    model: nn.Module,
+    tensors: Mapping[str, torch.Tensor],
+    source: Path | str,
+    *,
+    rename: Callable[[str], str] = str,
+) -> None:
     """Load all tensors into the model, converted to its types.
+
+    Args:
+        model: what to load them into.
+        tensors: one for each parameter and buffer.
+        source: named in errors.
+        rename: what `tensors` call the parameter or buffer of a name.
 
     Raises:
         WeightsError: missing, unexpected or wrongly shaped tensors, all of them listed.
     """
-    expected = model.state_dict()
+    own = model.state_dict()
+    expected = {rename(name): tensor for name, tensor in own.items()}
     problems = [f"missing {name}" for name in expected if name not in tensors]
     problems += [f"unexpected {name}" for name in tensors if name not in expected]
     problems += [
@@ -287,7 +300,7 @@ def load_strictly(model: nn.Module, tensors: Mapping[str, torch.Tensor], source:
     ]
     if problems:
         raise WeightsError(f"{source}: the tensors do not fit the model: {'; '.join(problems)}")
-    model.load_state_dict(tensors)
+    model.load_state_dict({name: tensors[rename(name)] for name in own})
 
 
 def load_model(id_or_path: str | Path | None, *, name: str, overrides: Mapping) -> nn.Module:
