@@ -1,0 +1,1 @@
+"""Executed notebooks, thin over the package and `benchmarks`."""
