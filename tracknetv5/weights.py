@@ -263,7 +263,7 @@ def load_weights(folder: Path) -> tuple[nn.Module, WeightsConfig]:
         raise WeightsError(f"{path}: not readable: {error}") from error
     try:
         model = create_model(config.model, **config.options)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError, AssertionError) as error:  # torch's layers raise any of these
         raise WeightsError(f"{folder / CONFIG}: {error}") from error
     if model.options.frames != config.frames:
         raise WeightsError(f"{folder / CONFIG}: frames is {config.frames}, in its options {model.options.frames}")

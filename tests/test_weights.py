@@ -1,0 +1,197 @@
+"""Folders of weights: saved, restored with nothing else said, and refused when something is wrong with them."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from tracknetv5 import BallTracker, WeightsError, create_model, list_models
+from tracknetv5.weights import (
+    NOT_STATED,
+    WeightsConfig,
+    available,
+    load_weights,
+    read_config,
+    resolve,
+    save_weights,
+)
+
+SMALL = dict(widths=(8, 16), depths=(1, 1), stem=4, stem_width=8, dim=8, layers=1, feedforward=16, grid=(2, 4))
+
+
+def small(name: str = "tracknet_v5_lite", **options) -> torch.nn.Module:
+    torch.manual_seed(0)
+    return create_model(name, **SMALL | options).eval()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Small weights, saved the way the trainer does."""
+    config = WeightsConfig(model="tracknet_v5_lite", options={}, height=32, width=64, frames=3)
+    return save_weights(small(), tmp_path / "weights", config, half=True)
+
+
+def edit(folder, **entries):
+    path = folder / "config.json"
+    content = json.loads(path.read_text()) | entries
+    path.write_text(json.dumps({key: value for key, value in content.items() if value is not ...}))
+
+
+def test_a_folder_restores_the_network_with_nothing_else_said(folder):
+    model, config = load_weights(folder)
+    assert not model.training
+    assert model.options == small().options
+    assert (config.height, config.width, config.frames, config.licence) == (32, 64, 3, NOT_STATED)
+    frames = torch.rand(1, 3, 3, 32, 64)
+    with torch.inference_mode():
+        expected = small().half().float()(frames)
+        assert torch.equal(model(frames), expected)
+        assert torch.equal(create_model("tracknet_v5_lite", pretrained=str(folder))(frames), expected)
+        torch.testing.assert_close(BallTracker.from_pretrained(folder, device="cpu").model(frames), expected)
+
+
+def test_the_files(folder):
+    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
+    tensors = load_file(folder / "model.safetensors")
+    assert {tensor.dtype for tensor in tensors.values()} == {torch.float16, torch.int64}
+    facts = json.loads((folder / "config.json").read_text())
+    assert facts["options"]["widths"] == [8, 16] and facts["options"]["attention"] == "divided"
+    assert facts["format_version"] == 1 and facts["precision"] == "float16"
+
+
+def test_saving_again_gives_the_same_tensors(folder, tmp_path):
+    tracker = BallTracker.from_pretrained(folder)
+    tracker.save_pretrained(tmp_path / "again")
+    assert (tmp_path / "again" / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
+    assert read_config(tmp_path / "again") == read_config(folder)
+    card = (tmp_path / "again" / "README.md").read_text()
+    assert "library_name: tracknetv5" in card and "not stated" in card
+    assert (tmp_path / "again" / "picture.jpg").stat().st_size > 1000
+
+
+def test_weights_may_bring_a_rectifier(folder, tmp_path):
+    model, config = load_weights(folder)
+    facts = WeightsConfig(model="inpaintnet", options={}, frames=16, height=None, width=None)
+    rectifier = create_model("inpaintnet").eval()
+    both = save_weights(model, tmp_path / "both", config, rectifier=(rectifier, facts))
+    tracker = BallTracker.from_pretrained(both)
+    assert torch.equal(tracker.rectifier[0].head.weight, rectifier.head.weight)
+    tracker.save_pretrained(tmp_path / "again")
+    assert BallTracker.from_pretrained(tmp_path / "again").rectifier is not None
+    (both / "rectifier" / "model.safetensors").unlink()
+    with pytest.raises(WeightsError, match="rectifier.*missing"):
+        BallTracker.from_pretrained(both)
+
+
+def test_an_older_config_without_the_newer_entries(folder):
+    edit(folder, **{key: ... for key in ("ensemble", "rectifier", "precision", "provenance", "background", "step")})
+    _, config = load_weights(folder)
+    assert (config.ensemble, config.rectifier, config.background, config.step) == ("mean", False, False, 3)
+
+
+# --- errors
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        (dict(format_version=2), "format version 2, this package reads up to 1: upgrade"),
+        (dict(format_version=...), "no format_version"),
+        (dict(sha256="0" * 64), "damaged: its SHA-256 is not the one.*delete .*model.safetensors"),
+        (dict(colour="red"), "unknown entry 'colour'"),
+        (dict(model=...), "incomplete"),
+        (dict(model="tracknet_v6"), "no model is called 'tracknet_v6'"),
+        (dict(model="tracknet_v2_lite"), "tracknet_v2_lite has no such option"),
+        (dict(options=SMALL | {"widths": [8, 32]}), "do not fit the model: .*expected"),
+        (dict(options={"wings": 2}), "has no such option"),
+        (dict(options={"attention": "sparse"}), '"joint" or "divided"'),
+        (dict(options={"heads": 3}), "config.json: embed_dim must be divisible by num_heads"),
+        (dict(options={"dim": -8}), "config.json: .*negative dimension"),
+        (dict(options=[1]), "must be tables"),
+        (dict(frames=4), "frames is 4, in its options 3"),
+        (dict(frames=0), "frames must be 1 or more"),
+        (dict(step=9), "step must lie between 1 and the 3"),
+        (dict(threshold=1.5), "threshold must lie between 0 and 1"),
+        (dict(threshold="high"), "threshold must lie between 0 and 1"),
+        (dict(height=-1), "height and width must be pixels"),
+        (dict(width=None), "height and width must be pixels"),
+        (dict(channel_order="GRB"), "channel_order must be RGB or BGR, not 'GRB'"),
+        (dict(resize="lanczos"), "resize must be area"),
+        (dict(ensemble="median"), "ensemble must be mean or triangular"),
+    ],
+)
+def test_configs_that_cannot_be(folder, entries, message):
+    edit(folder, **entries)
+    with pytest.raises(WeightsError, match=message) as caught:
+        load_weights(folder)
+    assert str(folder) in str(caught.value)
+
+
+def test_damaged_and_missing_files(folder):
+    tensors, config = folder / "model.safetensors", folder / "config.json"
+    content = bytearray(tensors.read_bytes())
+    content[-1] ^= 1
+    tensors.write_bytes(content)
+    with pytest.raises(WeightsError, match="damaged: its SHA-256"):
+        load_weights(folder)
+    edit(folder, sha256="")
+    tensors.write_bytes(content[:100])
+    with pytest.raises(WeightsError, match="not readable"):
+        load_weights(folder)
+    tensors.unlink()
+    with pytest.raises(WeightsError, match="model.safetensors: missing"):
+        load_weights(folder)
+    config.write_text("{")
+    with pytest.raises(WeightsError, match="config.json: not readable"):
+        load_weights(folder)
+    config.unlink()
+    with pytest.raises(WeightsError, match="config.json: missing"):
+        load_weights(folder)
+
+
+def test_all_mismatched_tensors_are_listed(folder):
+    path = folder / "model.safetensors"
+    tensors = load_file(path)
+    del tensors["head.conv.weight"], tensors["mdd.attention.a"]
+    save_file(tensors | {"extra": torch.zeros(1), "mdd.attention.b": torch.zeros(2)}, path)
+    edit(folder, sha256="")
+    with pytest.raises(WeightsError) as caught:
+        load_weights(folder)
+    for part in ("missing head.conv.weight", "missing mdd.attention.a", "unexpected extra", "b is (2,), expected ()"):
+        assert part in str(caught.value)
+
+
+def test_pretrained_is_checked_against_what_was_asked_for(folder):
+    with pytest.raises(WeightsError, match="weights of tracknet_v5_lite, not of tracknet_v2"):
+        create_model("tracknet_v2", pretrained=folder)
+    with pytest.raises(WeightsError, match=r"its layers is 1, not 3"):
+        create_model("tracknet_v5_lite", pretrained=folder, layers=3)
+    assert create_model("tracknet_v5_lite", pretrained=folder, layers=1, widths=[8, 16]).options.layers == 1
+
+
+def test_names_without_published_weights_say_which_have_some():
+    for name in set(list_models()) - set(available()):
+        with pytest.raises(WeightsError, match=f"{name} has no published weights; these have: "):
+            create_model(name, pretrained=True)
+
+
+def test_where_weights_can_be(folder, tmp_path, monkeypatch):
+    assert resolve(folder) == folder and resolve(str(folder)) == folder
+    monkeypatch.chdir(tmp_path)
+    assert resolve("weights").samefile(folder)
+    with pytest.raises(WeightsError, match="is a file, not a folder of weights: .*tracknetv5 convert"):
+        resolve(folder / "config.json")
+    for name in ("nowhere", "./no/where", "/no/where", "a/b/c"):
+        with pytest.raises(WeightsError, match="no such folder of weights; give a folder, a Hub id"):
+            resolve(name)
+    with pytest.raises(WeightsError, match="cannot be downloaded"):
+        resolve("not a/valid id")
+
+
+def test_16_bits_are_for_floats_alone_and_change_no_fact(folder):
+    config = read_config(folder)
+    assert replace(config, sha256="", precision="float32", options={}) == WeightsConfig(
+        model="tracknet_v5_lite", options={}, height=32, width=64
+    )
