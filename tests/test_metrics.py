@@ -33,6 +33,7 @@ def test_ratios_are_the_published_ones():
 
 def test_ratios_of_nothing_are_none():
     assert np.isnan(Counts().f1)
+    assert Counts(fn=2).f1 == 0
     assert Counts(tn=3).as_dict() == {
         "total": 3, "tp": 0, "fp1": 0, "fp2": 0, "tn": 3, "fn": 0,
         "accuracy": 1.0, "precision": None, "recall": None, "f1": None,

@@ -39,7 +39,8 @@ class Counts:
 
     @property
     def f1(self) -> float:
-        return _ratio(2 * self.precision * self.recall, self.precision + self.recall)
+        """Harmonic mean of precision and recall: 2 TP / (2 TP + FP1 + FP2 + FN)."""
+        return _ratio(2 * self.tp, 2 * self.tp + self.fp1 + self.fp2 + self.fn)
 
     def as_dict(self) -> dict[str, int | float]:
         """Counts and ratios by name; a ratio with nothing below its line is None."""

@@ -1,0 +1,55 @@
+"""The README's picture: one frame of the bundled rally, seen by the bundled network.
+
+    python -m benchmarks.picture
+
+writes docs/inside.png.
+"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from tracknetv5 import BallTracker
+from tracknetv5.draw import draw_ball, heat_overlay, polarity_image
+from tracknetv5.geometry import Letterbox
+from tracknetv5.heatmaps import decode
+from tracknetv5.video import read_frames
+
+ROOT = Path(__file__).parents[1]
+CLIP, FIRST = ROOT / "demo" / "examples" / "rally_long.mp4", 60
+GAP = 6  # pixels between the panels
+
+
+def panels() -> list[np.ndarray]:
+    """Frame, polarity, draft and refined heatmap of the middle frame of a window, each (288, 512, 3) RGB."""
+    tracker = BallTracker.from_pretrained()
+    size = (tracker.config.height, tracker.config.width)
+    frames = [frame.image for frame in read_frames(CLIP)][FIRST : FIRST + 3]
+    images = [Letterbox(frame.shape[:2], size).apply(frame) for frame in frames]
+    batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)[None].float() / 255
+    with torch.inference_mode():
+        seen = tracker.model.inspect(batch)
+    brighter, darker = np.sqrt(seen.polarity[0, 0].numpy())  # the square root shows faint motion, too
+    draft, refined = (part[0, 1].sigmoid().numpy() for part in (seen.gated_draft, seen.logits))
+    found = decode(refined, tracker.threshold)
+    grey = cv2.cvtColor(cv2.cvtColor(images[1], cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB) // 2
+    result = heat_overlay(grey, refined, 1.0)
+    if found is not None:
+        result = draw_ball(result, (found.x, found.y), "detected")
+    return [images[1], polarity_image(brighter, darker), heat_overlay(grey, draft, 1.0), result]
+
+
+def main() -> None:
+    frame, polarity, draft, refined = panels()
+    gap = np.full((GAP, frame.shape[1], 3), 255, np.uint8)
+    left, right = np.concatenate([frame, gap, draft]), np.concatenate([polarity, gap, refined])
+    picture = np.concatenate([left, np.full((len(left), GAP, 3), 255, np.uint8), right], axis=1)
+    output = ROOT / "docs" / "inside.png"
+    output.parent.mkdir(exist_ok=True)
+    cv2.imwrite(str(output), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+
+
+if __name__ == "__main__":
+    main()
