@@ -76,7 +76,10 @@ class Trainer:
             sampling=config.sampling,
             seed=optim.seed,
         )
-        optimizer = torch.optim.AdamW(model.parameters(), lr=optim.rate, weight_decay=optim.weight_decay)
+        # A mean over all pixels makes gradients of 1e-7 and less, which the usual eps of 1e-8 would damp.
+        optimizer = torch.optim.AdamW(
+            model.parameters(), lr=optim.rate, weight_decay=optim.weight_decay, eps=1e-12, fused=True
+        )
         self.progress = Progress()
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.accelerator.register_for_checkpointing(self.progress, self.ema.module)

@@ -1,0 +1,66 @@
+"""From the weights of a training run to the weights in the package.
+
+    python -m benchmarks.release RUN/weights --data DIR --history "what they were trained on, for how long"
+
+chooses the threshold on the training clips, scores the validation split once with it (benchmarks/results/accuracy_val.json)
+and writes tracknetv5/pretrained/MODEL with config and card.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks import accuracy
+from benchmarks.report import RESULTS
+from tracknetv5 import BallTracker
+from tracknetv5.data.readers import read_clips
+from tracknetv5.training.validate import validate
+from tracknetv5.weights import PRETRAINED, load_weights
+
+EVERY = 4  # of the training clips, one in so many is enough to choose a threshold
+RIGHTS = (
+    "Trained on third-party match footage (badminton, padel, tennis) for research; the footage belongs to its "
+    "broadcasters: check your rights before commercial use."
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.release", description=__doc__.splitlines()[0])
+    parser.add_argument("weights", type=Path, help="folder of weights that a run wrote")
+    parser.add_argument("--data", required=True, type=Path, help="folder of labelled clips with splits train and val")
+    parser.add_argument("--cache", default=Path("runs/cache"), type=Path, help="where decoded frames are kept")
+    parser.add_argument("--history", required=True, help="what the weights were trained on, and for how long")
+    options = parser.parse_args(arguments)
+
+    model, config = load_weights(options.weights)
+    size = (config.height, config.width)
+    scores = validate(model, read_clips(options.data, "train")[::EVERY], size=size, cache=options.cache)
+    config = replace(
+        config,
+        threshold=scores["threshold"],
+        step=config.frames,
+        licence="mit",
+        training_data=f"{options.history} {RIGHTS}",
+        provenance="trained from random weights with this package, `tracknetv5 train`",
+        precision="float16",
+    )
+    folder = PRETRAINED / config.model
+    BallTracker(model, config).save_pretrained(folder)
+    output = RESULTS / "accuracy_val.json"
+    accuracy.main(
+        ["--data", str(options.data), "--split", "val", "--weights", config.model, "--output", str(output)]
+    )
+    (result,) = json.loads(output.read_text())["results"]
+    sports = {"all": result["by_sport"].pop("all")} | result["by_sport"]
+    names = ("f1", "precision", "recall")
+    metrics = {
+        f"{sport}, unseen matches (val), 4 px at 512 x 288": {name: round(row[name], 4) for name in names}
+        for sport, row in sports.items()
+    }
+    BallTracker(model, replace(config, metrics=metrics)).save_pretrained(folder)
+
+
+if __name__ == "__main__":
+    main()
