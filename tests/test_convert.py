@@ -8,8 +8,10 @@ import pytest
 import torch
 from reference import forward, state
 from safetensors.torch import save_file
+from typer.testing import CliRunner
 
 from tracknetv5 import BallTracker, WeightsError, create_model
+from tracknetv5.cli import app
 from tracknetv5.convert import FORMATS, convert, read_checkpoint
 from tracknetv5.weights import load_weights, read_config
 
@@ -192,3 +194,14 @@ def test_checkpoints_without_a_state_dict(tmp_path):
     for content in ([1, 2], {}, torch.zeros(3)):
         with pytest.raises(WeightsError, match="holds no state dict"):
             read_checkpoint(save(tmp_path / "a.pt", content))
+
+
+def test_the_command(tmp_path):
+    checkpoint, folder = save(tmp_path / "a.pt", TENSORS), tmp_path / "weights"
+    result = CliRunner().invoke(app, ["convert", str(checkpoint), str(folder), "--model", "inpaintnet"])
+    assert result.exit_code == 0 and str(folder) in result.output
+    assert read_config(folder).model == "inpaintnet"
+    for name, message in [("tracknet_v2", "looks like inpaintnet"), ("tracknet_v9", "no model is called")]:
+        result = CliRunner().invoke(app, ["convert", str(checkpoint), str(tmp_path / "other"), "--model", name])
+        assert result.exit_code == 1 and result.output.startswith("error: ") and message in result.output
+        assert result.output.count("\n") == 1 and not (tmp_path / "other").exists()

@@ -208,6 +208,10 @@ def resolve(
             "connect and fetch it once"
         ) from error
     except (HfHubHTTPError, HFValidationError, HTTPError, OSError) as error:
+        if isinstance(error, HfHubHTTPError) and error.response.status_code == 401:
+            raise WeightsError(
+                f"{name}: the Hub refuses the token: log in with `hf auth login`, or pass one"
+            ) from error
         raise WeightsError(f"{name}{at}: cannot be downloaded: {' '.join(str(error).split())}") from error
     return Path(folder)
 
