@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from html import escape
 
 import numpy as np
+import torch
 
+from tracknetv5.models.motion import AttentionMap
 from tracknetv5.trajectory import Trajectory
 
 MAX_DOTS = 900  # beyond that dots would hide the line
@@ -82,6 +84,28 @@ def _legend(trajectory: Trajectory) -> str:
     return f'<div class="chart-legend">{keys}</div>'
 
 
+def curve_chart(a: float, b: float, learned: tuple[float, float]) -> str:
+    """The attention map f(x; a, b) over changes of luminance x from 0 to 1, the learned one dashed, and some values."""
+    x = torch.linspace(0, 1, 201)
+    paths = []
+    for name, (slope, offset) in (("learned", learned), ("line", (a, b))):
+        y = AttentionMap(slope, offset)(x).detach()
+        points = "L".join(f"{1000 * u:.0f} {96 - 92 * v:.1f}" for u, v in zip(x.tolist(), y.tolist(), strict=True))
+        paths.append(f'<path class="{name}" d="M{points}"/>')
+    steps = (0.0, 0.05, 0.1, 0.2, 0.5)
+    values = AttentionMap(a, b)(torch.tensor(steps)).tolist()
+    return (
+        '<div class="charts"><div class="chart-row"><div class="chart-name">Attention <small>against the change of '
+        'brightness</small></div><div class="chart-plot"><span class="tick-top">1</span><span class="tick-bottom">0'
+        '</span><svg viewBox="0 0 1000 100" preserveAspectRatio="none" role="img" aria-label="Curve of the attention '
+        f'map; the table below holds values of it.">{"".join(paths)}</svg></div></div><div class="chart-axis"><span>0'
+        '</span><span>0.5</span><span>1</span></div><div class="chart-legend"><span><i class="key"></i>now</span><span>'
+        '<i class="key learned"></i>as learned</span></div></div>'
+        + table("Attention for a change of brightness", ["Change", *map(str, steps)],
+                [["Attention", *(f"{value:.2f}" for value in values)]])
+    )  # fmt: skip
+
+
 def progress_bar(text: str, share: float | None) -> str:
     """One line of text over a bar; `share` in [0, 1], None where the end is not known."""
     value = "" if share is None else f' value="{min(max(share, 0.0), 1.0):.3f}"'
@@ -101,7 +125,9 @@ def steps(*texts: str) -> str:
 
 
 def table(caption: str, headers: Sequence[str], rows: Sequence[Sequence]) -> str:
-    """A table that scrolls sideways on a narrow page; the first cell of each row is its header."""
+    """A table that scrolls sideways on a narrow page; the first cell of each row is its header. No rows, no table."""
+    if not rows:
+        return ""
     head = "".join(f'<th scope="col">{escape(str(cell))}</th>' for cell in headers)
     body = "".join(
         f'<tr><th scope="row">{escape(str(first))}</th>{"".join(f"<td>{escape(str(cell))}</td>" for cell in rest)}</tr>'

@@ -1,37 +1,25 @@
 """The court as the camera sees it, without what moves, and the ball's path over it."""
 
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
+from tracknetv5.background import median_background
 from tracknetv5.geometry import Letterbox
 from tracknetv5.trajectory import Trajectory
 
-SAMPLES = 32  # frames that the median is taken of, at most
 
-
-class Background:
-    """The median of a few frames spread over a video of unknown length, in bounded memory."""
-
-    def __init__(self) -> None:
-        self._kept: list[np.ndarray] = []
-        self._every, self._seen = 1, 0
-
-    def add(self, image: np.ndarray) -> None:
-        if self._seen % self._every == 0:
-            if len(self._kept) == SAMPLES:
-                del self._kept[1::2]
-                self._every *= 2
-            self._kept.append(image)
-        self._seen += 1
-
-    def median(self) -> np.ndarray:
-        """(H, W, 3) uint8 RGB, in the size of the images; where the camera moves, the first frame instead."""
-        middle = np.median(np.stack(self._kept), axis=0).astype(np.uint8)
-        # A median of a moving picture is a blur: its outlines are much weaker than those of any one frame.
-        return middle if _detail(middle) > 0.6 * _detail(self._kept[0]) else self._kept[0]
+def empty_court(frames: Iterable[np.ndarray]) -> np.ndarray:
+    """The median of a clip's frames (H, W, 3) uint8 RGB; where the camera moves, its first frame instead."""
+    frames = iter(frames)
+    first = next(frames)
+    median = median_background(chain([first], frames))
+    # A median of a moving picture is a blur: its outlines are much weaker than those of any one frame.
+    return median if _detail(median) > 0.6 * _detail(first) else first
 
 
 def _detail(image: np.ndarray) -> float:

@@ -9,10 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
-from torch import nn
-
 from tracknetv5.tracker import BallTracker
-from tracknetv5.weights import DEFAULT, WeightsConfig, available, load_weights, resolve
+from tracknetv5.weights import DEFAULT, available
 
 # All networks run in this one thread, in slices: whoever waits gets the next slice, so a long video cannot keep a short
 # one waiting, and two visitors do not fight for the cores.
@@ -22,7 +20,7 @@ SLICE_SECONDS = 0.2
 
 @cache
 def offered() -> dict[str, str]:
-    """Display name -> what `resolve` takes, the default first."""
+    """Display name -> what `BallTracker.from_pretrained` takes, the default first."""
     listed = [entry.strip() for entry in os.environ.get("TRACKNETV5_WEIGHTS", "").split(",") if entry.strip()]
     bundled = sorted(available(), key=lambda name: (name != DEFAULT, name))
     names: dict[str, str] = {}
@@ -37,17 +35,17 @@ def default() -> str:
 
 
 @cache
-def load(name: str) -> tuple[nn.Module, WeightsConfig]:
-    """The network behind a display name and the facts about it.
+def load(name: str) -> BallTracker:
+    """The tracker behind a display name, with its settings as trained.
 
     Raises:
         KeyError: a name that is not offered.
         WeightsError: the weights are missing, damaged or do not fit.
     """
-    return load_weights(resolve(offered()[name]))
+    return BallTracker.from_pretrained(offered()[name])
 
 
 def tracker(name: str, *, threshold: float | None = None, step: int | None = None) -> BallTracker:
-    """A tracker on the shared network; errors as in `load`, and ValueError for a setting out of range."""
-    model, config = load(name)
-    return BallTracker(model, config, threshold=threshold, step=step)
+    """A tracker with other settings on the same network; errors as in `load`, and ValueError for a bad setting."""
+    shared = load(name)
+    return BallTracker(shared.model, shared.config, rectifier=shared.rectifier, threshold=threshold, step=step)

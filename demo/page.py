@@ -2,7 +2,7 @@
 
 import gradio as gr
 
-from demo import models, tab_track
+from demo import models, tab_inside, tab_track
 from demo.guard import MAX_BYTES
 from demo.style import CSS, THEME
 
@@ -18,7 +18,9 @@ def build() -> gr.Blocks:
         )
         with gr.Tabs():
             with gr.Tab("Track", id="track"):
-                tab_track.build()
+                video = tab_track.build()
+            with gr.Tab("Inside the network", id="inside") as inside:
+                tab_inside.build(video, inside)
         page.unload(tab_track.forget)
     return page
 

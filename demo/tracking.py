@@ -4,7 +4,7 @@ import threading
 import time
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
@@ -12,15 +12,17 @@ from pathlib import Path
 
 import numpy as np
 
-from demo.court import Background, draw_court
+from demo.court import draw_court, empty_court
 from demo.guard import MAX_FRAMES, Job
 from demo.models import INFERENCE, SLICE_SECONDS
+from tracknetv5.background import median_background
 from tracknetv5.geometry import Letterbox
 from tracknetv5.heatmaps import decode
 from tracknetv5.overlay import write_overlay
+from tracknetv5.rectify import rectify
 from tracknetv5.tracker import BallTracker
 from tracknetv5.trajectory import Trajectory
-from tracknetv5.video import VideoWarning, read_frames
+from tracknetv5.video import Frame, VideoWarning, read_frames
 
 # Drawing and encoding keep one core busy each; no more of them at a time than a small machine has cores.
 RENDERING = ThreadPoolExecutor(2, thread_name_prefix="rendering")
@@ -61,12 +63,12 @@ class Result:
 
 
 class Detector:
-    """Runs a tracker over a part of a video and keeps what it found so far, and the picture behind it."""
+    """Runs a tracker over a part of a video and keeps what it found so far."""
 
-    def __init__(self, tracker: BallTracker, job: Job):
-        self.background = Background()
+    def __init__(self, tracker: BallTracker, job: Job, scene: np.ndarray | None):
+        """`scene`: the picture without what moves, for weights that need it."""
         self.warning: str | None = None
-        self._tracker, self._job = tracker, job
+        self._tracker, self._job, self._scene = tracker, job, scene
         self._frames: list[tuple[int, float]] = []  # number, time
         self._points: list[tuple[float, float, float, str]] = []  # x, y, score, source
         self._detections = self._detect()
@@ -100,7 +102,8 @@ class Detector:
         """As `BallTracker.track`, but in steps of a frame."""
         info, config = self._job.info, self._tracker.config
         letterbox = Letterbox((info.height, info.width), (config.height, config.width))
-        frames = read_frames(info.path, size=letterbox.content[2:], start=self._job.start, length=self._job.length)
+        scene = None if self._scene is None else letterbox.apply(self._scene)
+        frames = _frames(self._tracker, self._job)
 
         def images() -> Iterator[np.ndarray]:
             for frame in frames:
@@ -108,11 +111,10 @@ class Detector:
                     self.warning = f"only the first {MAX_FRAMES} frames were tracked"
                     return
                 self._frames.append((frame.index, frame.time))
-                self.background.add(frame.image)
                 yield letterbox.apply(frame.image)
 
         with closing(frames):
-            for _, heatmap in self._tracker.heatmaps(images()):
+            for _, heatmap in self._tracker.heatmaps(images(), background=scene):
                 found = decode(heatmap, self._tracker.threshold)
                 if found is None:
                     self._points.append((np.nan, np.nan, 0.0, ""))
@@ -120,6 +122,23 @@ class Detector:
                     x, y = letterbox.to_source(np.array([found.x, found.y])).tolist()
                     self._points.append((x, y, found.score, "detected"))
                 yield
+
+
+def _frames(tracker: BallTracker, job: Job) -> Generator[Frame, None, None]:
+    info, config = job.info, tracker.config
+    size = Letterbox((info.height, info.width), (config.height, config.width)).content[2:]
+    return read_frames(info.path, size=size, start=job.start, length=job.length)
+
+
+def _scene(tracker: BallTracker, job: Job) -> np.ndarray | None:
+    """The picture without what moves, if the network needs it: the whole part is read once more for it."""
+    if not tracker.config.background:
+        return None
+    return median_background(frame.image for frame in _frames(tracker, job))
+
+
+def _court(tracker: BallTracker, job: Job, trajectory: Trajectory, path: Path) -> None:
+    draw_court(empty_court(frame.image for frame in _frames(tracker, job)), trajectory, path)
 
 
 def run(
@@ -132,7 +151,7 @@ def run(
         VideoError: nothing in the video decodes.
     """
     started = time.monotonic()
-    detector = Detector(tracker, job)
+    detector = Detector(tracker, job, RENDERING.submit(_scene, tracker, job).result())
     try:
         while INFERENCE.submit(detector.work, SLICE_SECONDS).result():
             if cancel.is_set():
@@ -142,15 +161,20 @@ def run(
     finally:
         INFERENCE.submit(detector.close)
     rate = len(detector) / (time.monotonic() - started)
-    trajectory = detector.trajectory().fill_gaps(fill_gaps)
+    trajectory = detector.trajectory()
+    if tracker.rectifier is not None:
+        network, facts = tracker.rectifier
+        trajectory = INFERENCE.submit(rectify, trajectory, network, facts.window_weights).result()
+    trajectory = trajectory.fill_gaps(fill_gaps)
 
     stem = job.info.path.stem
     files = {kind: folder / f"{stem}{end}" for kind, end in _ENDINGS.items()}
     trajectory.to_csv(files["csv"])
     trajectory.to_json(files["json"])
-    draw_court(detector.background.median(), trajectory, files["court"])
+    court = RENDERING.submit(_court, tracker, job, trajectory, files["court"])
     if overlay:
         yield from _render(job, trajectory, files["overlay"], cancel)
+    court.result()
     with zipfile.ZipFile(files["archive"], "w") as archive:  # not compressed: video and picture are already
         for kind in ("csv", "json", "court", "overlay"):
             if files[kind].exists():

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from demo_page import TRAINED, address, browser, weights  # noqa: F401 (fixtures)
+from demo_page import TRAINED
 
 from tracknetv5 import BallTracker, Trajectory
 from tracknetv5.data.synthetic import write_rally
 from tracknetv5.video import read_frames
 
+pytest_plugins = ["demo_page"]
 FRAMES, SIZE = 48, (288, 512)
 WAIT = 90_000  # milliseconds, on a busy machine
 
@@ -25,7 +26,7 @@ def clip(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def expected(clip, weights, tmp_path_factory) -> str:  # noqa: F811
+def expected(clip, weights, tmp_path_factory) -> str:
     """The CSV that the library itself writes for the clip."""
     path = tmp_path_factory.mktemp("expected") / "rally.csv"
     BallTracker.from_pretrained(weights).track(clip).to_csv(path)
@@ -33,7 +34,7 @@ def expected(clip, weights, tmp_path_factory) -> str:  # noqa: F811
 
 
 @pytest.fixture
-def page(browser, address):  # noqa: F811
+def page(browser, address):
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.set_default_timeout(WAIT)
     page.goto(address)
@@ -115,7 +116,7 @@ def test_a_bad_file_is_refused_in_plain_words(page, tmp_path, content, says):
     assert "/" not in notice.inner_text()  # no path of the server
 
 
-def test_endpoint_needs_only_the_video(address, clip, expected):  # noqa: F811
+def test_endpoint_needs_only_the_video(address, clip, expected):
     client_library = pytest.importorskip("gradio_client")
     client = client_library.Client(address, verbose=False)
     endpoint = client.view_api(return_format="dict")["named_endpoints"]["/track"]
@@ -126,7 +127,7 @@ def test_endpoint_needs_only_the_video(address, clip, expected):  # noqa: F811
     assert "frames" in told
 
 
-def test_endpoint_refuses_a_bad_file(address, tmp_path):  # noqa: F811
+def test_endpoint_refuses_a_bad_file(address, tmp_path):
     client_library = pytest.importorskip("gradio_client")
     (tmp_path / "bad.mp4").write_bytes(b"nothing")
     client = client_library.Client(address, verbose=False)

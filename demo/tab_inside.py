@@ -1,0 +1,268 @@
+"""The second tab: one window of the network, from the frames it is given to the decision, step by step."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import gradio as gr
+import numpy as np
+
+from demo import charts, footage, guard, inspection, models, pictures
+from demo.inspection import FINDS, Scan, Window
+from demo.tab_track import EXAMPLE_NAMES, EXAMPLES, examples
+from tracknetv5.models.motion import MotionPrompt
+from tracknetv5.models.v4 import TrackNetV4Options
+from tracknetv5.video import VideoError
+
+MINE = "My clip from the Track tab"
+PLAY_SECONDS = 0.6  # a frame
+V4_PROMPT = MotionPrompt(TrackNetV4Options()).eval()  # at its published a and b: it needs no weights
+
+# Pictures report where the pointer is, at most ten times a second, in pixels of the network's input.
+_POINTER = """
+let last = 0;
+element.addEventListener('pointermove', (event) => {
+  const image = event.target.closest('.tile img');
+  if (!image || event.timeStamp - last < 100) return;
+  last = event.timeStamp;
+  const box = image.getBoundingClientRect();
+  const {left, top} = image.closest('.tiles').dataset;
+  const x = Math.floor((event.clientX - box.left) / box.width * Number(image.getAttribute('width')));
+  const y = Math.floor((event.clientY - box.top) / box.height * Number(image.getAttribute('height')));
+  trigger('select', {x: Number(left) + x, y: Number(top) + y});
+});
+"""
+# Arrow keys step through the frames wherever the focus is, except where they already mean something.
+_KEYS = """
+document.addEventListener('keydown', (event) => {
+  const step = {ArrowLeft: '#inside-back', ArrowRight: '#inside-next'}[event.key];
+  const button = step && document.querySelector(step);
+  if (!button || button.offsetParent === null) return;
+  if (event.target.closest('input:not([type=checkbox]), textarea, video, [role=tab]')) return;
+  event.preventDefault();
+  button.click();
+});
+"""
+
+
+class View(NamedTuple):
+    """What one frame shows, in order: the components, or a new value for each."""
+
+    words: Any
+    given: Any
+    motion: Any
+    curve: Any
+    attention: Any
+    decision: Any
+    against_v4: Any
+
+
+def build(video: gr.Video, tab: gr.Tab) -> None:
+    """Lay out the tab; `video` holds the visitor's own clip."""
+    if inspection.network() is None:
+        gr.Markdown("The weights that this page offers are not of a TrackNetV5 with both of its parts.")
+        return
+    name = inspection.network()
+    a, b = inspection.learned_map(name)
+    gr.Markdown(
+        f"One step of `{name}`: three frames in, three heatmaps out. Choose a frame; point at a picture for its values."
+    )
+    clips = [(EXAMPLE_NAMES.get(clip.stem, clip.stem), clip.stem) for clip in examples()]
+    clip = gr.Radio(
+        [*clips, (MINE, MINE)], value=clips[0][1] if clips else MINE, label="Clip",
+        info=f"The first {footage.SECONDS:.0f} seconds of it.", elem_id="inside-clip",
+    )  # fmt: skip
+    with gr.Row(equal_height=True):
+        frame = gr.Slider(0, 1, value=0, step=1, label="Frame", elem_id="inside-frame", scale=5, min_width=280,
+                          info="Arrow keys step.", buttons=[])  # fmt: skip
+        with gr.Row(scale=2):
+            back = gr.Button("◀ Back", size="sm", min_width=60, elem_id="inside-back")
+            play = gr.Button("Play", size="sm", min_width=60, elem_id="inside-play")
+            onward = gr.Button("Next ▶", size="sm", min_width=60, elem_id="inside-next")
+    zoom = gr.Checkbox(True, label="Zoom in on the ball", elem_id="inside-zoom")
+    gr.HTML('<h3 class="label">Find an interesting window</h3>')
+    with gr.Row():
+        finders = [gr.Button(what, size="sm", min_width=110) for what in FINDS]
+    found = gr.HTML(elem_id="inside-found")
+    words = gr.HTML(elem_id="inside-words")
+
+    def pictures_here(title: str, text: str, elem_id: str) -> gr.HTML:
+        gr.Markdown(f"### {title}\n{text}")
+        return gr.HTML(elem_id=elem_id, js_on_load=_POINTER)
+
+    given = pictures_here("1. What it is given", "Three frames in a row.", "inside-given")
+    moved = pictures_here(
+        "2. What moved (P+ and P−)",
+        "Where the picture became brighter (red) and darker (blue) from one frame to the next. A bright ball is red "
+        f"where it arrives and blue where it was. Full colour is a change of {1 / pictures.GAIN:.2f} or more.",
+        "inside-motion",
+    )
+    gr.Markdown(
+        "### 3. What gets attention (A+ and A−)\nA learned curve turns each change into attention between 0 and 1. "
+        "Move *a* (how soft) and *b* (how much change it takes) and see what the network would make of it."
+    )
+    with gr.Row(equal_height=False):
+        with gr.Column(min_width=280):
+            curve = gr.HTML(elem_id="inside-curve")
+        with gr.Column(min_width=280):
+            a_slider = gr.Slider(0.02, 1.5, value=round(abs(a), 2), step=0.01, label="a",
+                                 info="Small: a switch. Large: a slope.", elem_id="inside-a", buttons=[])  # fmt: skip
+            b_slider = gr.Slider(-1, 1, value=round(b, 2), step=0.01, label="b",
+                                 info="The change that gets half of it.", elem_id="inside-b", buttons=[])  # fmt: skip
+            reset = gr.Button("Back to what was learned", size="sm")
+    attention = gr.HTML(elem_id="inside-attention", js_on_load=_POINTER)
+    gr.Markdown(
+        "### 4. From draft to decision\nThe backbone drafts a heatmap, motion gates it, and a small Transformer adds a "
+        "residual that looks at all three frames at once."
+    )
+    opacity = gr.Slider(0, 1, value=0.8, step=0.05, label="Opacity of the heat", elem_id="inside-opacity", buttons=[])
+    decision = gr.HTML(elem_id="inside-decision", js_on_load=_POINTER)
+    against = pictures_here(
+        "5. TrackNetV4 beside V5",
+        "V4 sees only *that* a pixel changed: where a ball left looks like where it arrived. V5 keeps the sign.",
+        "inside-v4",
+    )
+    readout = gr.HTML(
+        charts.notice("Point at a picture to read its values."), elem_id="inside-readout", elem_classes="readout",
+        js_on_load=_KEYS,
+    )  # fmt: skip
+
+    view = View(words, given, moved, curve, attention, decision, against)
+    place = [clip, video, frame]
+    choices = [*place, a_slider, b_slider, opacity, zoom]
+    look = dict(show_progress="hidden", api_visibility="private", concurrency_id="inside", concurrency_limit=4)
+    swift = dict(trigger_mode="always_last", **look)
+    gr.on([tab.select, clip.change], open_clip, [clip, video], [frame, found], **swift).then(
+        show, choices, list(view), **look
+    )
+    gr.on(
+        [frame.change, a_slider.change, b_slider.change, zoom.change],
+        show,
+        choices,
+        list(view),
+        **swift,
+    )
+    opacity.change(show_decision, choices, decision, **swift)
+    reset.click(lambda: (round(abs(a), 2), round(b, 2)), None, [a_slider, b_slider], queue=False, **look)
+    back.click(step_back, frame, frame, queue=False, **look)
+    onward.click(step_on, place, frame, **look)
+    timer = gr.Timer(PLAY_SECONDS, active=False)
+    timer.tick(step_on, place, frame, **look)
+    play.click(
+        lambda label: (gr.update(active=label == "Play"), "Pause" if label == "Play" else "Play"),
+        play, [timer, play], queue=False, **look,
+    )  # fmt: skip
+    for button in finders:
+        button.click(search, [button, clip, video], [found, frame], **look)
+    for html in (given, moved, attention, decision, against):
+        html.select(read, [*place, a_slider, b_slider], readout, **swift)
+
+
+def _footage(clip: str, video: str | None) -> footage.Footage:
+    config = models.load(inspection.network()).config
+    return footage.get(video if clip == MINE else str(EXAMPLES / f"{clip}.mp4"), config)
+
+
+def open_clip(clip: str, video: str | None) -> tuple:
+    """The slider for a clip, and what is wrong where it cannot be opened."""
+    try:
+        count = len(_footage(clip, video))
+    except (guard.Refused, VideoError) as error:
+        return gr.update(maximum=1, value=0), charts.notice(str(error), "bad")
+    return gr.update(maximum=max(1, count - 1), value=count // 2), ""
+
+
+def _window(clip: str, video: str | None, frame: float, a: float, b: float) -> tuple[Window, int]:
+    clip_frames = _footage(clip, video)
+    frame = int(np.clip(frame, 0, len(clip_frames) - 1))
+    learned = inspection.learned_map(inspection.network())
+    # The learned values themselves, not what the slider rounds them to, where it was not moved.
+    changed = (round(a, 2), round(b, 2)) != (round(abs(learned[0]), 2), round(learned[1], 2))
+    chosen = (float(a), float(b)) if changed else (None, None)
+    return inspection.inspect(inspection.network(), clip_frames, frame, *chosen), frame
+
+
+def show(clip: str, video: str | None, frame: float, a: float, b: float, opacity: float, zoom: bool) -> View:
+    """All pictures of one frame and its window."""
+    try:
+        window, frame = _window(clip, video, frame, a, b)
+    except (guard.Refused, VideoError):
+        return View(*[""] * len(View._fields))  # `open_clip` says why
+    part = pictures.part(window, frame, zoom)
+    learned = inspection.learned_map(inspection.network())
+    return View(
+        charts.notice(f"Frame {frame}: {inspection.in_words(window, frame)}", "good"),
+        pictures.given(window, frame, part),
+        pictures.motion(window, part),
+        charts.curve_chart(a, b, learned),
+        pictures.attention(window, part),
+        pictures.decision(window, frame, opacity, part),
+        pictures.against_v4(window, V4_PROMPT, part),
+    )
+
+
+def show_decision(clip: str, video: str | None, frame: float, a: float, b: float, opacity: float, zoom: bool) -> str:
+    try:
+        window, frame = _window(clip, video, frame, a, b)
+    except (guard.Refused, VideoError):
+        return ""
+    return pictures.decision(window, frame, opacity, pictures.part(window, frame, zoom))
+
+
+def step_back(frame: float) -> float:
+    return max(0, frame - 1)
+
+
+def step_on(clip: str, video: str | None, frame: float) -> float:
+    """The next frame; the first after the last."""
+    try:
+        return (int(frame) + 1) % len(_footage(clip, video))
+    except (guard.Refused, VideoError):
+        return 0
+
+
+def search(what: str, clip: str, video: str | None) -> Iterator[tuple]:
+    """Look through the whole clip for the frame that the button names."""
+    try:
+        clip_frames = _footage(clip, video)
+    except (guard.Refused, VideoError) as error:
+        yield charts.notice(str(error), "bad"), gr.skip()
+        return
+    for news in _scan(clip_frames):
+        if isinstance(news, Scan):
+            frame, missing = inspection.find(news, what)
+            text = f"{what}: {missing}." if frame is None else f"{what}: frame {frame}."
+            yield charts.notice(text), gr.skip() if frame is None else frame
+        else:
+            total = len(clip_frames)
+            yield charts.progress_bar(f"Looking through the clip: {news} of {total} frames", news / total), gr.skip()
+
+
+def _scan(clip_frames: footage.Footage) -> Iterator[int | Scan]:
+    if clip_frames.scan is not None:
+        yield clip_frames.scan
+        return
+    for news in inspection.scan(inspection.network(), clip_frames):
+        if isinstance(news, Scan):
+            clip_frames.scan = news
+        yield news
+
+
+def read(clip: str, video: str | None, frame: float, a: float, b: float, at: gr.EventData) -> str:
+    """The exact values at the pixel under the pointer."""
+    try:
+        window, frame = _window(clip, video, frame, a, b)
+    except (guard.Refused, VideoError):
+        return ""
+    height, width = window.images.shape[1:3]
+    x, y = int(np.clip(at.x, 0, width - 1)), int(np.clip(at.y, 0, height - 1))
+    row = frame - window.start
+    names = ["Pixel", "RGB"]
+    values = [f"({x}, {y})", " ".join(map(str, window.images[row, y, x]))]
+    for interval in range(len(window.polarity)):
+        for sign, mark in enumerate("+−"):
+            names += [f"P{mark} {interval + 1}", f"A{mark} {interval + 1}"]
+            values += [f"{abs(field[interval, sign, y, x]):.3f}" for field in (window.polarity, window.attention)]
+    names += ["Draft", "Gated", "Residual", "Logit", "Heat before", "Heat after"]
+    values += [f"{field[row, y, x]:+.2f}" for field in (window.draft, window.gated, window.residual, window.logits)]
+    values += [f"{heat(frame)[y, x]:.3f}" for heat in (window.drafted, window.refined)]
+    return charts.table(f"Frame {frame}, in pixels of the network's input", names, [values])
