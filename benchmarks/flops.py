@@ -28,12 +28,9 @@ from fvcore.nn.jit_handles import get_shape
 from torch import nn
 
 from benchmarks.environment import command, versions
+from benchmarks.inputs import SIZE, example
 from benchmarks.published import printed_gflops
 from tracknetv5.models import create_model, list_models
-from tracknetv5.models.inpaint import InpaintNet
-from tracknetv5.models.v3 import TrackNetV3
-
-SIZE = (288, 512)
 
 # How cost grows: one factor at a time, around the published 288 x 512 pixels, 3 frames and widths 64-128-256-512.
 CURVE_MODELS = ("tracknet_v2", "tracknet_v5", "tracknet_v5_divided")
@@ -73,15 +70,6 @@ def countable() -> Iterator[None]:
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(enabled)
-
-
-def example(model: nn.Module, size: tuple[int, int]) -> tuple[torch.Tensor, ...]:
-    """The arguments of one forward pass at batch 1, all zero."""
-    frames = model.options.frames
-    if isinstance(model, InpaintNet):
-        return torch.zeros(1, frames, 2), torch.zeros(1, frames, 1)
-    window = torch.zeros(1, frames, 3, *size)
-    return (window, window[:, 0]) if isinstance(model, TrackNetV3) else (window,)
 
 
 def operations(model: nn.Module, size: tuple[int, int]) -> tuple[Counter, dict[str, Counter]]:

@@ -10,6 +10,7 @@ pytest.importorskip("thop")
 from fvcore.nn import FlopCountAnalysis  # noqa: E402
 
 from benchmarks import flops  # noqa: E402
+from benchmarks.inputs import example  # noqa: E402
 from tracknetv5.models import create_model  # noqa: E402
 
 SMALL = (96, 128)
@@ -63,7 +64,7 @@ def test_readings_of_the_increase(rows):
 @pytest.mark.parametrize("name", ["tracknet_v2_lite", "tracknet_v5_lite", "inpaintnet"])
 def test_handlers_leave_fvcores_own_count_alone(name):
     model = create_model(name).eval()
-    plain = FlopCountAnalysis(model, flops.example(model, SMALL)).unsupported_ops_warnings(False)
+    plain = FlopCountAnalysis(model, example(model, SMALL)).unsupported_ops_warnings(False)
     kinds, modules = flops.operations(model, SMALL)
     assert flops.macs(kinds) == plain.total()
     assert sum(flops.full_macs_by_part(modules).values()) == flops.full_macs(kinds)
