@@ -129,19 +129,28 @@ def test_a_frame_without_a_ball_is_nan(tmp_path):
     assert trajectory.score[2] == 0 and trajectory.source[2] == ""
 
 
-def test_step_one_averages_the_windows_and_step_three_does_not():
-    class Position(Redness):
-        """The heat is the frame's position in its window."""
+class Position(Redness):
+    """The heat is a frame's position in its window, in tenths from 0.1 on."""
 
-        def forward(self, frames):
-            return torch.logit(torch.arange(1, 4) / 10)[None, :, None, None].expand(frames[:, :, 0].shape)
+    def forward(self, frames):
+        heat = torch.arange(1, self.options.frames + 1) / 10
+        return torch.logit(heat)[None, :, None, None].expand(frames[:, :, 0].shape)
 
-    for step, expected in [(3, [0.1, 0.2, 0.3, 0.2, 0.3]), (1, [0.1, 0.15, 0.2, 0.25, 0.3])]:
-        tracker = BallTracker(Position(), WeightsConfig(model="", options={}, height=8, width=8), step=step)
-        means = [heatmap.mean() for _, heatmap in tracker.heatmaps([np.zeros((8, 8, 3), np.uint8)] * 5)]
-        if step == 3:  # windows 0-2 and 2-4: frame 2 is seen twice
-            expected = [0.1, 0.2, 0.2, 0.2, 0.3]
-        np.testing.assert_allclose(means, expected, atol=1e-6)
+
+@pytest.mark.parametrize(
+    ("length", "step", "ensemble", "expected"),
+    [
+        (3, 3, "mean", [0.1, 0.2, 0.2, 0.2, 0.3]),  # windows 0-2 and 2-4
+        (3, 1, "mean", [0.1, 0.15, 0.2, 0.25, 0.3]),
+        (4, 1, "mean", [0.1, 0.15, 0.25, 0.35, 0.4]),
+        (4, 1, "triangular", [0.1, (2 * 0.2 + 0.1) / 3, 0.25, (2 * 0.3 + 0.4) / 3, 0.4]),
+    ],
+)
+def test_heatmaps_of_overlapping_windows_are_averaged_as_the_config_says(length, step, ensemble, expected):
+    config = WeightsConfig(model="", options={}, height=8, width=8, frames=length, step=step, ensemble=ensemble)
+    tracker = BallTracker(Position(length), config)
+    means = [heatmap.mean() for _, heatmap in tracker.heatmaps([np.zeros((8, 8, 3), np.uint8)] * 5)]
+    np.testing.assert_allclose(means, expected, atol=1e-6)
 
 
 def test_part_of_a_video_and_its_progress(tmp_path):
@@ -294,15 +303,14 @@ def test_points_near_the_corner_mean_no_ball():
 
 
 def test_the_windows_that_see_a_frame_are_averaged_by_position():
-    class Position(Constant):
+    class Ramp(Constant):
         def forward(self, xy, mask):
-            ramp = torch.linspace(0.2, 0.8, 16)[None, :, None]
-            return ramp.expand(xy.shape)
+            return torch.linspace(0.2, 0.8, 16)[None, :, None].expand(xy.shape)
 
     trajectory = path_with_gaps(16 + 1, [5])  # two windows: frame 5 is at positions 5 and 4
     ramp = np.linspace(0.2, 0.8, 16)
     expected = (6 * ramp[5] + 5 * ramp[4]) / 11
-    result = rectify(trajectory, Position(), WEIGHTS.window_weights)
+    result = rectify(trajectory, Ramp(), WEIGHTS.window_weights)
     np.testing.assert_allclose(result.xy[5], [1280 * expected, 720 * expected], rtol=1e-6)
 
 
