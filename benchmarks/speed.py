@@ -189,12 +189,12 @@ def measure(cases: Sequence[Case], setting: Setting, repeats: int) -> dict:
     Raises:
         ValueError: a size or step that does not fit a network, or a video that cannot be read.
     """
+    from benchmarks.flops import full_macs, operations  # here, and not in the processes whose memory is measured
+
     runs = [prepare(case, setting) for case in cases]  # what does not fit is told before anything is measured
     memory = [peak_memory(case, setting) for case in cases]
     timed = take_turns(runs, repeats)
     rates = {threads: matrix_rate(threads) for threads in sorted({case.threads for case in cases})}
-    from benchmarks.flops import full_macs, operations  # here, and not in the processes whose memory is measured
-
     cost = {
         name: 2 * full_macs(operations(network(name)[0], setting.size)[0]) / 1e9
         for name in {case.model for case in cases if case.batch}
