@@ -69,6 +69,9 @@ def test_saving_again_gives_the_same_tensors(folder, tmp_path):
     card = (tmp_path / "again" / "README.md").read_text()
     assert "library_name: tracknetv5" in card and "not stated" in card
     assert (tmp_path / "again" / "picture.jpg").stat().st_size > 1000
+    tracker.config = replace(tracker.config, metrics={"somewhere": {"f1": 0.123}})
+    tracker.save_pretrained(tmp_path / "again")
+    assert "| somewhere | f1 | 0.123 |" in (tmp_path / "again" / "README.md").read_text()
 
 
 def test_weights_may_bring_a_rectifier(folder, tmp_path):
@@ -89,6 +92,7 @@ def test_an_older_config_without_the_newer_entries(folder):
     edit(folder, **{key: ... for key in ("ensemble", "rectifier", "precision", "provenance", "background", "step")})
     _, config = load_weights(folder)
     assert (config.ensemble, config.rectifier, config.background, config.step) == ("mean", False, False, 3)
+    assert WeightsConfig(model="tracknet_v3", options={}, frames=8).step == 8
 
 
 # --- errors

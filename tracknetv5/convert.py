@@ -183,8 +183,7 @@ def _load(source: Path, model: str) -> tuple[torch.nn.Module, WeightsConfig]:
         found = next((other for sign, other in _SIGNS.items() if sign in tensors), model)
         hint = f"{source}: looks like {found}, not {model}. " if found != model else ""
         raise WeightsError(f"{hint}{error}") from error
-    frames = network.options.frames
-    config = dict(model=model, options={}, frames=frames, step=frames, provenance=f"converted from {source.name}")
+    config = dict(model=model, options={}, frames=network.options.frames, provenance=f"converted from {source.name}")
     return network.eval(), WeightsConfig(**config | _FACTS.get(model, {}))
 
 

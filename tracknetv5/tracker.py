@@ -124,6 +124,7 @@ class BallTracker(ModelHubMixin):
         half = self.config.precision == "float16"
         save_weights(self.model, save_directory, self.config, half=half, rectifier=self.rectifier)
         write_picture(save_directory)
+        (save_directory / "README.md").unlink(missing_ok=True)  # the mixin would keep the card of earlier weights
 
     def generate_model_card(self, repo_id: str | None = None) -> ModelCard:
         """The card that `save_pretrained` and `push_to_hub` write, for a repository of this name."""

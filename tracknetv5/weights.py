@@ -51,7 +51,7 @@ class WeightsConfig:
     channel_order: str = "RGB"  # or "BGR"; values in [0, 1]
     resize: str = "area"  # averaging resize, letterboxed with black to keep the aspect ratio
     threshold: float = 0.5  # a heatmap's peak must exceed it to count as a ball
-    step: int = 3  # frames between windows
+    step: int | None = None  # frames between windows; None becomes the window's length, which sees every frame once
     ensemble: str = "mean"  # of the windows that see a frame; "triangular": most weight on those that see it mid-window
     rectifier: bool = False  # whether the folder `rectifier` holds a network that fills the trajectory's gaps
     precision: str = "float32"  # of the stored tensors, or "float16"; computed with in 32 bits
@@ -63,6 +63,8 @@ class WeightsConfig:
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self):
+        if self.step is None:
+            object.__setattr__(self, "step", self.frames)
         pictures = self.height is not None or self.width is not None
         if pictures and not all(isinstance(size, int) and size > 0 for size in (self.height, self.width)):
             raise ValueError(f"height and width must be pixels, or null both, not {self.height} and {self.width}")
