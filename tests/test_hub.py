@@ -31,7 +31,10 @@ class Client:
             "HF_HUB_DISABLE_XET": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "HF_HUB_OFFLINE": "0",
+            "HF_TOKEN": "",
             "NO_PROXY": "127.0.0.1",
+            "no_proxy": "127.0.0.1",
             "OMP_NUM_THREADS": "1",
         } | environment
         before = dict(os.environ)

@@ -296,6 +296,13 @@ def test_windows_without_any_detection_stay_empty():
     assert not model.asked
 
 
+def test_the_published_rectifier_fills_a_gap():
+    torch.manual_seed(0)
+    result = rectify(path_with_gaps(20, [4, 5]), create_model("inpaintnet").eval(), WEIGHTS.window_weights)
+    assert np.flatnonzero(result.source == "rectified").tolist() == [4, 5]
+    assert ((result.xy[4:6] > 0) & (result.xy[4:6] < [1280, 720])).all()
+
+
 def test_points_near_the_corner_mean_no_ball():
     trajectory = path_with_gaps(20, [4])
     for answer, visible in [((0.08, 0.08), False), ((0.08, 0.09), True), ((0.09, 0.08), True)]:
