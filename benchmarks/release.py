@@ -2,8 +2,8 @@
 
     python -m benchmarks.release RUN/weights --data DIR --history "what they were trained on, for how long"
 
-chooses the threshold on the training clips, scores the validation split once with it (benchmarks/results/accuracy_val.json)
-and writes tracknetv5/pretrained/MODEL with config and card.
+chooses the threshold on the training clips, scores the validation split once with it
+(benchmarks/results/accuracy_val.json) and writes tracknetv5/pretrained/MODEL with config and card.
 """
 
 import argparse

@@ -39,7 +39,7 @@ def filled(text: str) -> str:
         table = make()
         text, found = block.subn(lambda match, table=table: f"{match[1]}{table}\n{match[2]}", text)
         if not found:
-            raise ValueError(f"README.md has no block {name}: write <!-- {name} --> and <!-- /{name} --> where it belongs")
+            raise ValueError(f"README.md has no block {name}: write <!-- {name} --> and <!-- /{name} --> around it")
     return text
 
 

@@ -1,10 +1,9 @@
 """What a training run is, read from a TOML file. Every field may be left out but `data.root`."""
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-
-import tomllib
 
 from tracknetv5.data.augment import AugmentOptions
 from tracknetv5.data.dataset import SamplingOptions

@@ -4,12 +4,14 @@ import csv
 import json
 import math
 import time
+from collections import deque
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
 from torch.utils.data import DataLoader, Subset
 
 from tracknetv5.data.dataset import WindowDataset
@@ -20,6 +22,7 @@ from tracknetv5.training.loss import weighted_bce
 from tracknetv5.training.validate import validate
 from tracknetv5.weights import WeightsConfig, save_weights
 
+RECENT = 32  # batches kept to estimate the statistics of batch norm
 LOG_COLUMNS = ("windows", "hours", "loss", "rate", "windows_per_second")
 
 
@@ -81,6 +84,7 @@ class Trainer:
             model.parameters(), lr=optim.rate, weight_decay=optim.weight_decay, eps=1e-12, fused=True
         )
         self.progress = Progress()
+        self.recent: deque[Tensor] = deque(maxlen=RECENT)
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.accelerator.register_for_checkpointing(self.progress, self.ema.module)
 
@@ -107,6 +111,7 @@ class Trainer:
         step = optim.batch * self.accelerator.num_processes
         losses, clock = [], time.monotonic()
         for batch in self.accelerator.prepare(loader):
+            self.recent.append(batch[0])
             losses.append(self._step(*batch))
             progress.windows += step
             self.ema.update(self.accelerator.unwrap_model(self.model), step=progress.windows // step)
@@ -157,8 +162,12 @@ class Trainer:
                 writer.writerow([f"{value:.6g}" for value in row])
 
     def save(self) -> None:
-        """Write the checkpoint and the averaged weights."""
+        """Write the checkpoint and the averaged weights, with statistics of batch norm that belong to them."""
         self.accelerator.save_state(self.folder / "checkpoint")
+        if self.recent:
+            # The averages of statistics are not the statistics of averaged weights.
+            with self.accelerator.autocast():
+                update_bn((frames.float() / 255 for frames in self.recent), self.ema.module)
         if self.accelerator.is_main_process:
             height, width = self.config.data.size
             facts = WeightsConfig(
