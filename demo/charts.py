@@ -6,10 +6,12 @@ from html import escape
 import numpy as np
 import torch
 
+from demo.parts import table
 from tracknetv5.models.motion import AttentionMap
 from tracknetv5.trajectory import Trajectory
 
 MAX_DOTS = 900  # beyond that dots would hide the line
+NAMES = {"detected": "seen", "rectified": "corrected", "interpolated": "filled in"}
 
 
 def time_charts(trajectory: Trajectory, end: float | None = None) -> str:
@@ -28,27 +30,83 @@ def time_charts(trajectory: Trajectory, end: float | None = None) -> str:
     speed = trajectory.speed()
     top = float(np.nanmax(speed)) if not np.isnan(speed).all() else 1.0
     panels = (
-        ("Left to right", "px", trajectory.xy[:, 0], (0.0, width), (f"{width}", "0")),
-        ("Height in picture", "px from the top", trajectory.xy[:, 1], (height, 0.0), ("0", f"{height}")),
-        ("Speed in picture", "px/s", speed, (0.0, top), (f"{top:,.0f}" if top > 1 else "", "0")),
+        ("Left to right", "px", trajectory.xy[:, 0], (0.0, width), f"{width}", "0"),
+        ("Height in picture", "px from the top", trajectory.xy[:, 1], (height, 0.0), "0", f"{height}"),
+        ("Speed in picture", "px/s", speed, (0.0, top), f"{top:,.0f}" if top > 1 else "", "0"),
     )
-    shade = _gaps(trajectory, across)
-    rows = []
-    for name, unit, values, (low, high), ticks in panels:
-        level = 96 - 92 * (values - low) / (high - low)
-        rows.append(
-            f'<div class="chart-row"><div class="chart-name">{escape(name)} <small>{escape(unit)}</small></div>'
-            f'<div class="chart-plot">'
-            f'<span class="tick-top">{ticks[0]}</span><span class="tick-bottom">{ticks[1]}</span>'
-            f'<svg viewBox="0 0 1000 100" preserveAspectRatio="none" aria-hidden="true">{shade}'
-            f"{_curve(trajectory, across, level)}</svg></div></div>"
-        )
-    marks = "".join(f"<span>{moment:.1f}</span>" for moment in np.linspace(begin, end, 6))
+    gaps = _shade(across, ~trajectory.visible)
+    plots = [
+        _plot(name, unit, high_tick, low_tick, gaps + _curve(trajectory, across, _level(values, low, high)))
+        for name, unit, values, (low, high), high_tick, low_tick in panels
+    ]
+    shown = [source for source in NAMES if source == "detected" or (trajectory.source == source).any()]
+    keys = [(source, NAMES[source]) for source in shown] + [("gap", "no ball")]
+    label = "Position and speed of the ball against time; the table of positions holds the same figures."
+    return _chart(label, plots, np.linspace(begin, end, 6), keys)
+
+
+def difference_chart(time: np.ndarray, apart: np.ndarray, agree: np.ndarray) -> str:
+    """How far apart two trajectories are against time; shaded where only one of the two has a ball.
+
+    Args:
+        time: (N,) seconds.
+        apart: (N,) pixels, NaN where one of the two, or both, have no ball.
+        agree: (N,) bool; where it holds without a distance, both have no ball.
+    """
+    across = 1000 * (time - time[0]) / max(float(time[-1] - time[0]), 0.1)
+    known = ~np.isnan(apart)
+    top = max(float(apart[known].max(initial=0.0)), 8.0)
+    level = _level(apart, 0.0, top)
+    dots = "".join(f"M{across[row]:.1f} {level[row]:.1f}h0" for row in np.flatnonzero(known))
+    drawn = _shade(across, ~known & ~agree) + f'<path class="dots" d="{dots}"/>'
+    plot = _plot("Distance between A and B", "px at 512 × 288", f"{top:.0f}", "0", drawn)
+    keys = [("detected", "both see a ball"), ("gap", "only one does")]
+    label = "Distance between A and B against time; the table below lists the frames where they differ."
+    return _chart(label, [plot], np.linspace(time[0], time[-1], 6), keys)
+
+
+def curve_chart(a: float, b: float, learned: tuple[float, float]) -> str:
+    """The attention map f(x; a, b) over changes of luminance x from 0 to 1, the learned one dashed, and some values."""
+    x = torch.linspace(0, 1, 201)
+    paths = []
+    for name, values in (("learned", learned), ("line", (a, b))):
+        level = _level(AttentionMap(*values)(x).detach().numpy(), 0.0, 1.0)
+        points = "L".join(f"{1000 * u:.0f} {v:.1f}" for u, v in zip(x.tolist(), level, strict=True))
+        paths.append(f'<path class="{name}" d="M{points}"/>')
+    plot = _plot("Attention", "against the change of brightness", "1", "0", "".join(paths))
+    steps = (0.0, 0.05, 0.1, 0.2, 0.5)
+    values = [f"{value:.2f}" for value in AttentionMap(a, b)(torch.tensor(steps)).tolist()]
+    label = "Curve of the attention map; the table below holds values of it."
+    keys = [("detected", "now"), ("learned", "as learned")]
+    chart = _chart(label, [plot], np.linspace(0, 1, 3), keys, unit="change of brightness")
+    return chart + table("Attention for a change of brightness", ["Change", *steps], [["Attention", *values]])
+
+
+def _chart(
+    label: str, plots: Sequence[str], ticks: np.ndarray, keys: Sequence[tuple[str, str]], unit: str = "seconds"
+) -> str:
+    """Plots over one axis and a legend; `label` says to a screen reader what is to be seen."""
+    axis = "".join(f"<span>{tick:.1f}</span>" for tick in ticks)
+    legend = "".join(f'<span><i class="key {kind}"></i>{escape(name)}</span>' for kind, name in keys)
     return (
-        '<div class="charts" role="img" aria-label="Position and speed of the ball against time; the table of '
-        f'positions holds the same figures.">{"".join(rows)}<div class="chart-axis">{marks}</div>'
-        f"{_legend(trajectory)}</div>"
+        f'<div class="charts" role="img" aria-label="{escape(label)}">{"".join(plots)}'
+        f'<div class="chart-axis">{axis}</div>'
+        f'<div class="chart-legend">{legend}<span class="unit">{escape(unit)}</span></div></div>'
     )
+
+
+def _plot(name: str, unit: str, top: str, bottom: str, drawn: str) -> str:
+    """One panel; `drawn` is SVG in a box 1000 wide and 100 high, stretched to the page."""
+    return (
+        f'<div class="chart-row"><div class="chart-name">{escape(name)} <small>{escape(unit)}</small></div>'
+        f'<div class="chart-plot"><span class="tick-top">{top}</span><span class="tick-bottom">{bottom}</span>'
+        f'<svg viewBox="0 0 1000 100" preserveAspectRatio="none" aria-hidden="true">{drawn}</svg></div></div>'
+    )
+
+
+def _level(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Heights in the SVG's box, with a margin at both ends."""
+    return 96 - 92 * (values - low) / (high - low)
 
 
 def _curve(trajectory: Trajectory, across: np.ndarray, level: np.ndarray) -> str:
@@ -65,75 +123,12 @@ def _curve(trajectory: Trajectory, across: np.ndarray, level: np.ndarray) -> str
     return curve + "".join(f'<path class="dots {source}" d="{"".join(dots)}"/>' for source, dots in parts.items())
 
 
-def _gaps(trajectory: Trajectory, across: np.ndarray) -> str:
-    """A rectangle over each stretch of frames without a ball."""
-    edges = np.flatnonzero(np.diff(np.r_[True, trajectory.visible, True].astype(int)))
+def _shade(across: np.ndarray, where: np.ndarray) -> str:
+    """A rectangle over each stretch of rows in which `where` holds."""
+    edges = np.flatnonzero(np.diff(np.r_[False, where, False].astype(int)))
     step = across[1] - across[0] if len(across) > 1 else 1000.0
     return "".join(
         f'<rect class="gap" x="{across[first] - step / 2:.1f}" y="0" height="100" '
         f'width="{across[last - 1] - across[first] + step:.1f}"/>'
         for first, last in zip(edges[::2], edges[1::2], strict=True)
-    )
-
-
-def _legend(trajectory: Trajectory) -> str:
-    names = {"detected": "seen", "rectified": "corrected", "interpolated": "filled in"}
-    shown = [name for name in names if name == "detected" or (trajectory.source == name).any()]
-    keys = "".join(f'<span><i class="key {source}"></i>{names[source]}</span>' for source in shown)
-    keys += '<span><i class="key gap"></i>no ball</span><span class="unit">seconds</span>'
-    return f'<div class="chart-legend">{keys}</div>'
-
-
-def curve_chart(a: float, b: float, learned: tuple[float, float]) -> str:
-    """The attention map f(x; a, b) over changes of luminance x from 0 to 1, the learned one dashed, and some values."""
-    x = torch.linspace(0, 1, 201)
-    paths = []
-    for name, (slope, offset) in (("learned", learned), ("line", (a, b))):
-        y = AttentionMap(slope, offset)(x).detach()
-        points = "L".join(f"{1000 * u:.0f} {96 - 92 * v:.1f}" for u, v in zip(x.tolist(), y.tolist(), strict=True))
-        paths.append(f'<path class="{name}" d="M{points}"/>')
-    steps = (0.0, 0.05, 0.1, 0.2, 0.5)
-    values = AttentionMap(a, b)(torch.tensor(steps)).tolist()
-    return (
-        '<div class="charts"><div class="chart-row"><div class="chart-name">Attention <small>against the change of '
-        'brightness</small></div><div class="chart-plot"><span class="tick-top">1</span><span class="tick-bottom">0'
-        '</span><svg viewBox="0 0 1000 100" preserveAspectRatio="none" role="img" aria-label="Curve of the attention '
-        f'map; the table below holds values of it.">{"".join(paths)}</svg></div></div><div class="chart-axis"><span>0'
-        '</span><span>0.5</span><span>1</span></div><div class="chart-legend"><span><i class="key"></i>now</span><span>'
-        '<i class="key learned"></i>as learned</span></div></div>'
-        + table("Attention for a change of brightness", ["Change", *map(str, steps)],
-                [["Attention", *(f"{value:.2f}" for value in values)]])
-    )  # fmt: skip
-
-
-def progress_bar(text: str, share: float | None) -> str:
-    """One line of text over a bar; `share` in [0, 1], None where the end is not known."""
-    value = "" if share is None else f' value="{min(max(share, 0.0), 1.0):.3f}"'
-    bar = f'<progress{value} max="1" aria-label="Progress"></progress>'
-    return f'<div class="status" role="status">{escape(text)}{bar}</div>'
-
-
-def notice(text: str, kind: str = "info") -> str:
-    """One line of text; `kind` is "info", "good" or "bad"."""
-    role = "alert" if kind == "bad" else "status"
-    return f'<div class="notice {kind}" role="{role}">{escape(text)}</div>'
-
-
-def steps(*texts: str) -> str:
-    """A numbered list that fills the place of results that are not there yet."""
-    return f'<ol class="steps">{"".join(f"<li>{escape(text)}</li>" for text in texts)}</ol>'
-
-
-def table(caption: str, headers: Sequence[str], rows: Sequence[Sequence]) -> str:
-    """A table that scrolls sideways on a narrow page; the first cell of each row is its header. No rows, no table."""
-    if not rows:
-        return ""
-    head = "".join(f'<th scope="col">{escape(str(cell))}</th>' for cell in headers)
-    body = "".join(
-        f'<tr><th scope="row">{escape(str(first))}</th>{"".join(f"<td>{escape(str(cell))}</td>" for cell in rest)}</tr>'
-        for first, *rest in rows
-    )
-    return (
-        f'<div class="table-scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
-        f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )

@@ -2,7 +2,7 @@
 
 import gradio as gr
 
-from demo import models, tab_inside, tab_track
+from demo import models, tab_about, tab_compare, tab_inside, tab_track
 from demo.guard import MAX_BYTES
 from demo.style import CSS, THEME
 
@@ -21,7 +21,12 @@ def build() -> gr.Blocks:
                 video = tab_track.build()
             with gr.Tab("Inside the network", id="inside") as inside:
                 tab_inside.build(video, inside)
+            with gr.Tab("Compare", id="compare"):
+                tab_compare.build(video)
+            with gr.Tab("About", id="about"):
+                tab_about.build()
         page.unload(tab_track.forget)
+        page.unload(tab_compare.forget)
     return page
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 import numpy as np
 
-from demo import charts, footage, guard, inspection, models, pictures
+from demo import charts, footage, guard, inspection, models, parts, pictures
 from demo.inspection import FINDS, Scan, Window
 from demo.tab_track import EXAMPLE_NAMES, EXAMPLES, examples
 from tracknetv5.models.motion import MotionPrompt
@@ -122,7 +122,7 @@ def build(video: gr.Video, tab: gr.Tab) -> None:
         "inside-v4",
     )
     readout = gr.HTML(
-        charts.notice("Point at a picture to read its values."), elem_id="inside-readout", elem_classes="readout",
+        parts.notice("Point at a picture to read its values."), elem_id="inside-readout", elem_classes="readout",
         js_on_load=_KEYS,
     )  # fmt: skip
 
@@ -167,7 +167,7 @@ def open_clip(clip: str, video: str | None) -> tuple:
     try:
         count = len(_footage(clip, video))
     except (guard.Refused, VideoError) as error:
-        return gr.update(maximum=1, value=0), charts.notice(str(error), "bad")
+        return gr.update(maximum=1, value=0), parts.notice(str(error), "bad")
     return gr.update(maximum=max(1, count - 1), value=count // 2), ""
 
 
@@ -190,7 +190,7 @@ def show(clip: str, video: str | None, frame: float, a: float, b: float, opacity
     part = pictures.part(window, frame, zoom)
     learned = inspection.learned_map(inspection.network())
     return View(
-        charts.notice(f"Frame {frame}: {inspection.in_words(window, frame)}", "good"),
+        parts.notice(f"Frame {frame}: {inspection.in_words(window, frame)}", "good"),
         pictures.given(window, frame, part),
         pictures.motion(window, part),
         charts.curve_chart(a, b, learned),
@@ -225,16 +225,16 @@ def search(what: str, clip: str, video: str | None) -> Iterator[tuple]:
     try:
         clip_frames = _footage(clip, video)
     except (guard.Refused, VideoError) as error:
-        yield charts.notice(str(error), "bad"), gr.skip()
+        yield parts.notice(str(error), "bad"), gr.skip()
         return
     for news in _scan(clip_frames):
         if isinstance(news, Scan):
             frame, missing = inspection.find(news, what)
             text = f"{what}: {missing}." if frame is None else f"{what}: frame {frame}."
-            yield charts.notice(text), gr.skip() if frame is None else frame
+            yield parts.notice(text), gr.skip() if frame is None else frame
         else:
             total = len(clip_frames)
-            yield charts.progress_bar(f"Looking through the clip: {news} of {total} frames", news / total), gr.skip()
+            yield parts.progress_bar(f"Looking through the clip: {news} of {total} frames", news / total), gr.skip()
 
 
 def _scan(clip_frames: footage.Footage) -> Iterator[int | Scan]:
@@ -265,4 +265,4 @@ def read(clip: str, video: str | None, frame: float, a: float, b: float, at: gr.
     names += ["Draft", "Gated", "Residual", "Logit", "Heat before", "Heat after"]
     values += [f"{field[row, y, x]:+.2f}" for field in (window.draft, window.gated, window.residual, window.logits)]
     values += [f"{heat(frame)[y, x]:.3f}" for heat in (window.drafted, window.refined)]
-    return charts.table(f"Frame {frame}, in pixels of the network's input", names, [values])
+    return parts.table(f"Frame {frame}, in pixels of the network's input", names, [values])

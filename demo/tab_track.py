@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from demo import charts, guard, models, words
+from demo import charts, guard, models, parts, words
 from demo.tracking import Cancelled, Progress, Result, run
 from tracknetv5.video import VideoError
 
@@ -34,7 +34,7 @@ def build() -> gr.Video:
                 label="Match video", sources=["upload", "webcam"], height=312, elem_id="video", buttons=[],
                 webcam_options=gr.WebcamOptions(mirror=False),
             )  # fmt: skip
-            about = gr.HTML(charts.notice(WELCOME))
+            about = gr.HTML(parts.notice(WELCOME))
             if clips := examples():
                 gr.Examples(
                     [[str(clip)] for clip in clips], [video], label="Or try a made-up rally",
@@ -50,7 +50,7 @@ def build() -> gr.Video:
                     length = gr.Number(None, label="Length (seconds)", minimum=0, min_width=120, placeholder="the rest")
             settings = _settings()
         with gr.Column(scale=7, min_width=320):
-            status = gr.HTML(charts.steps(*STEPS), elem_id="status")
+            status = gr.HTML(parts.steps(*STEPS), elem_id="status")
             overlay = gr.Video(
                 label="Ball marked in the video", interactive=False, elem_id="overlay", buttons=[], visible=False
             )
@@ -132,18 +132,18 @@ def _settings() -> list[gr.components.Component]:
 def describe(video: str | None) -> tuple:
     """A line about the chosen video, and a length that fits the limit."""
     if video is None:
-        return charts.notice(WELCOME), None
+        return parts.notice(WELCOME), None
     try:
         info = guard.look(video)
     except guard.Refused as refusal:
-        return charts.notice(str(refusal), "bad"), None
+        return parts.notice(str(refusal), "bad"), None
     facts = f"{info.width} × {info.height}, {float(info.fps):.4g} frames per second"
     if info.duration and info.duration > guard.MAX_SECONDS + 1:
-        return charts.notice(
+        return parts.notice(
             f"{facts}, {info.duration / 60:.1f} minutes: the first 60 seconds will be tracked; “Trim” chooses others."
         ), 60
     seconds = f", {info.duration:.1f} seconds" if info.duration else ""
-    return charts.notice(f"{facts}{seconds}. Ready.", "good"), None
+    return parts.notice(f"{facts}{seconds}. Ready.", "good"), None
 
 
 def validate(video: str | None, start: float | None, length: float | None, *settings) -> list[dict]:
@@ -191,7 +191,7 @@ def track_live(
 def cancel(request: gr.Request) -> str:
     if stop := _running.get(request.session_hash):
         stop.set()
-    return charts.notice("Stopping …")
+    return parts.notice("Stopping …")
 
 
 def forget(request: gr.Request) -> None:
@@ -203,7 +203,7 @@ def forget(request: gr.Request) -> None:
 def _at_start() -> Page:
     hidden = gr.update(visible=False)
     return Page(
-        charts.progress_bar("Starting …", 0), stop=gr.update(visible=True), plot=hidden, overlay=hidden, told=hidden,
+        parts.progress_bar("Starting …", 0), stop=gr.update(visible=True), plot=hidden, overlay=hidden, told=hidden,
         downloads=hidden, finished=hidden,
     )  # fmt: skip
 
@@ -212,7 +212,7 @@ def _at_work(news: Progress, end: float | None) -> Page:
     doing = "Looking for the ball" if news.stage == "tracking" else "Drawing the video"
     count = f"{news.done} of {news.total} frames" if news.total else f"{news.done} frames"
     left = "" if news.seconds_left is None else f", about {max(1, round(news.seconds_left))} s left"
-    status = charts.progress_bar(
+    status = parts.progress_bar(
         f"{doing}: {count}, {news.rate:.0f} per second{left}", news.done / news.total if news.total else None
     )
     if news.stage == "drawing":  # the charts are complete
@@ -226,7 +226,7 @@ def _at_end(result: Result) -> Page:
         done += f" Take care: {result.warning}."
     film = None if result.overlay is None else str(result.overlay)
     return Page(
-        charts.notice(done, "good"),
+        parts.notice(done, "good"),
         stop=gr.update(visible=False),
         plot=gr.update(value=charts.time_charts(result.trajectory), visible=True),
         overlay=gr.update(value=film, visible=film is not None),
@@ -238,13 +238,13 @@ def _at_end(result: Result) -> Page:
         archive=str(result.archive),
         finished=gr.update(visible=True),
         court=str(result.court),
-        rallies=charts.table("Rallies", words.RALLY_HEADERS, words.rally_table(result.trajectory)),
+        rallies=parts.table("Rallies", words.RALLY_HEADERS, words.rally_table(result.trajectory)),
         positions=words.position_table(result.trajectory),
     )
 
 
 def _stopped(text: str, kind: str = "info") -> Page:
-    return Page(charts.notice(text, kind), stop=gr.update(visible=False))
+    return Page(parts.notice(text, kind), stop=gr.update(visible=False))
 
 
 def _endpoint(video, start, length, settings) -> None:

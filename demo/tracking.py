@@ -4,7 +4,7 @@ import threading
 import time
 import warnings
 import zipfile
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
@@ -141,14 +141,12 @@ def _court(tracker: BallTracker, job: Job, trajectory: Trajectory, path: Path) -
     draw_court(empty_court(frame.image for frame in _frames(tracker, job)), trajectory, path)
 
 
-def run(
-    tracker: BallTracker, job: Job, folder: Path, cancel: threading.Event, *, fill_gaps: int = 0, overlay: bool = True
-) -> Iterator[Progress | Result]:
-    """Track, then write all files into `folder`; yields several times a second, a Result at last.
+def detect(
+    tracker: BallTracker, job: Job, cancel: threading.Event
+) -> Generator[Progress, None, tuple[Trajectory, float, str | None]]:
+    """Track; yields several times a second, returns the trajectory, frames per second, and where the file is damaged.
 
-    Raises:
-        Cancelled: soon after `cancel` is set.
-        VideoError: nothing in the video decodes.
+    Errors as in `run`.
     """
     started = time.monotonic()
     detector = Detector(tracker, job, RENDERING.submit(_scene, tracker, job).result())
@@ -165,6 +163,20 @@ def run(
     if tracker.rectifier is not None:
         network, facts = tracker.rectifier
         trajectory = INFERENCE.submit(rectify, trajectory, network, facts.window_weights).result()
+    return trajectory, rate, detector.warning
+
+
+def run(
+    tracker: BallTracker, job: Job, folder: Path, cancel: threading.Event, *, fill_gaps: int = 0, overlay: bool = True
+) -> Iterator[Progress | Result]:
+    """Track, then write all files into `folder`; yields several times a second, a Result at last.
+
+    Raises:
+        Cancelled: soon after `cancel` is set.
+        VideoError: nothing in the video decodes.
+    """
+    started = time.monotonic()
+    trajectory, rate, warning = yield from detect(tracker, job, cancel)
     trajectory = trajectory.fill_gaps(fill_gaps)
 
     stem = job.info.path.stem
@@ -181,13 +193,24 @@ def run(
                 archive.write(files[kind], files[kind].name)
     if not overlay:
         files["overlay"] = None
-    yield Result(trajectory, **files, rate=rate, seconds=time.monotonic() - started, warning=detector.warning)
+    yield Result(trajectory, **files, rate=rate, seconds=time.monotonic() - started, warning=warning)
 
 
 _ENDINGS = {"csv": ".csv", "json": ".json", "court": "_court.png", "overlay": "_ball.mp4", "archive": "_ball.zip"}
 
 
 def _render(job: Job, trajectory: Trajectory, path: Path, cancel: threading.Event) -> Iterator[Progress]:
+    started = time.monotonic()
+    for done in rendered(write_overlay, job.info.path, trajectory, path, cancel=cancel):
+        yield Progress("drawing", done, len(trajectory), done / (time.monotonic() - started), trajectory)
+
+
+def rendered(write: Callable, *arguments, cancel: threading.Event) -> Iterator[int]:
+    """Run write(*arguments, progress=...) aside; yields the frames done several times a second until it ends.
+
+    Raises:
+        Cancelled: soon after `cancel` is set.
+    """
     done = 0
 
     def count(frames: int, _: int) -> None:
@@ -196,11 +219,10 @@ def _render(job: Job, trajectory: Trajectory, path: Path, cancel: threading.Even
         if cancel.is_set():
             raise Cancelled
 
-    started = time.monotonic()
-    rendering = RENDERING.submit(write_overlay, job.info.path, trajectory, path, progress=count)
+    rendering = RENDERING.submit(write, *arguments, progress=count)
     try:
         while not rendering.done():
-            yield Progress("drawing", done, len(trajectory), done / (time.monotonic() - started), trajectory)
+            yield done
             wait([rendering], timeout=SLICE_SECONDS)
         rendering.result()
     finally:

@@ -1,0 +1,118 @@
+"""Two trajectories of one clip, and perhaps the truth, frame by frame."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from tracknetv5.draw import COLOURS, draw_ball
+from tracknetv5.geometry import Letterbox
+from tracknetv5.metrics import TOLERANCE, count, outcomes
+from tracknetv5.trajectory import Trajectory
+from tracknetv5.video import VideoWriter, read_frames
+
+SCORED = (288, 512)  # height, width: the pixels in which the papers measure
+PANE_WIDTH = 640  # pixels of each half of the film, at most
+WORDS = {"tp": "right", "fp1": "wrong place", "fp2": "false ball", "tn": "right: no ball", "fn": "missed"}
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Row k is frame k of the part that A was tracked on; positions in pixels of the video, NaN for no ball."""
+
+    names: tuple[str, str]
+    video: Path
+    a: Trajectory
+    b: np.ndarray  # (N, 2)
+    truth: np.ndarray | None  # (N, 2)
+    labelled: np.ndarray | None  # (N,) bool, frames that the truth says anything about
+
+    @property
+    def apart(self) -> np.ndarray:
+        """(N,) distance in pixels of a 512 x 288 picture, NaN where one of the two has no ball."""
+        return np.linalg.norm(self._scored(self.a.xy) - self._scored(self.b), axis=1)
+
+    @property
+    def agree(self) -> np.ndarray:
+        """(N,) bool: the same place within the papers' tolerance, or no ball twice."""
+        neither = np.isnan(self.a.xy[:, 0]) & np.isnan(self.b[:, 0])
+        return neither | (self.apart < TOLERANCE)
+
+    def scores(self) -> list[list]:
+        """Name, right places, wrong places, false balls, missed, precision, recall and F1 of A and B, by the truth."""
+        rows = []
+        for name, xy in zip(self.names, (self.a.xy, self.b), strict=True):
+            c = count(self._scored(xy)[self.labelled], self._scored(self.truth)[self.labelled])
+            ratios = ["–" if np.isnan(value) else f"{value:.3f}" for value in (c.precision, c.recall, c.f1)]
+            rows.append([name, c.tp, c.fp1, c.fp2, c.fn, *ratios])
+        return rows
+
+    def worth_a_look(self) -> list[list]:
+        """Frame, time, what A and B say, and how far apart, of each frame where they differ or one of them is wrong."""
+        if self.truth is None:
+            say = [np.where(np.isnan(xy[:, 0]), "no ball", "ball") for xy in (self.a.xy, self.b)]
+            chosen = ~self.agree
+        else:
+            marks = [outcomes(self._scored(xy), self._scored(self.truth)) for xy in (self.a.xy, self.b)]
+            say = [np.array([WORDS[mark] for mark in column]) for column in marks]
+            for column in say:
+                column[~self.labelled] = "not labelled"
+            wrong = ~np.isin(marks[0], ("tp", "tn")) | ~np.isin(marks[1], ("tp", "tn"))
+            chosen = ~self.agree | (wrong & self.labelled)
+        apart = self.apart
+        return [
+            [int(self.a.frame[row]), round(float(self.a.time[row]), 2), str(say[0][row]), str(say[1][row]),
+             "" if np.isnan(apart[row]) else round(float(apart[row]), 1)]
+            for row in np.flatnonzero(chosen)
+        ]  # fmt: skip
+
+    def picture(self, image: np.ndarray, row: int) -> np.ndarray:
+        """`image`, frame `row` in any size with the video's letterboxed geometry, with A, B and the truth on it."""
+        box = Letterbox(self.a.size, image.shape[:2])
+        out = image
+        for xy, source in ((self.a.xy[row], "detected"), (self.b[row], "rectified")):
+            if not np.isnan(xy[0]):
+                out = draw_ball(out, tuple(box.to_model(xy)), source)
+        if self.truth is not None and not np.isnan(self.truth[row, 0]):
+            x, y = np.round(box.to_model(self.truth[row])).astype(int).tolist()
+            out = cv2.drawMarker(out.copy(), (x, y), (255, 255, 255), cv2.MARKER_CROSS, 9, 1)
+        return out
+
+    def _scored(self, xy: np.ndarray) -> np.ndarray:
+        return Letterbox(self.a.size, SCORED).to_model(xy)
+
+
+def aligned(other: Trajectory, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 2) positions of another trajectory at `frames`, NaN for none, and (N,) whether it has the frame."""
+    xy = np.full((len(frames), 2), np.nan)
+    rows = np.searchsorted(other.frame, frames)
+    rows[rows == len(other)] = 0
+    has = other.frame[rows] == frames if len(other) else np.zeros(len(frames), bool)
+    xy[has] = other.xy[rows[has]]
+    return xy, has
+
+
+def write_film(comparison: Comparison, path: Path, progress: Callable[[int, int], None]) -> None:
+    """Both overlays side by side, in step, as one video that browsers play."""
+    a, total = comparison.a, len(comparison.a)
+    height, width = a.size
+    if width > PANE_WIDTH:
+        height, width = round(height * PANE_WIDTH / width), PANE_WIDTH
+    box = Letterbox(a.size, (height, width))
+    tracks = [box.to_model(a.xy), box.to_model(comparison.b)]
+    with VideoWriter(path, (height, 2 * width), a.fps) as writer:
+        for row, frame in enumerate(read_frames(comparison.video, size=(height, width), start=float(a.time[0]))):
+            if row == total:
+                break
+            panes = []
+            for xy, source, name in zip(tracks, ("detected", "rectified"), "AB", strict=True):
+                trail = [tuple(point) for point in xy[max(0, row - 12) : row]]
+                pane = draw_ball(frame.image, None if np.isnan(xy[row, 0]) else tuple(xy[row]), source, trail)
+                cv2.putText(
+                    pane, name, (12, height - 14), cv2.FONT_HERSHEY_SIMPLEX, 1.0, COLOURS[source], 2, cv2.LINE_AA
+                )
+                panes.append(pane)
+            writer.write(np.hstack(panes), float(a.time[row] - a.time[0]))
+            progress(row + 1, total)

@@ -1,0 +1,119 @@
+"""The fourth tab: what this is, what it cannot do, and what was measured; every figure comes from a result file."""
+
+import json
+from pathlib import Path
+
+import gradio as gr
+
+from demo import models, parts
+from tracknetv5.weights import NOT_STATED
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+
+WHAT = """
+## What it is
+
+TrackNetV5 looks at three frames at a time and says where the ball is in each. Two ideas set it apart from its
+predecessors: it separates *where the picture became brighter* from *where it became darker*, so that it knows which way
+a ball moves, and it corrects a first draft with a small Transformer that sees all three frames at once. The tab
+“Inside the network” shows both at work.
+
+## What it cannot do
+
+- It knows what its training footage showed: courts filmed from behind or beside, by a camera that hardly moves.
+- A ball of a single pixel, a hand-held camera, cuts and slow motion are outside of that.
+- Speeds are in pixels of the picture. They are not km/h: one camera does not know how far away the ball is.
+- It takes the one most likely ball; a second ball, a shoe or a white line may be taken for it.
+- Positions marked “filled in” or “corrected” were computed from their neighbours, not seen.
+
+## Your video
+
+Uploads and results are deleted an hour after they were made. Nothing is kept, and nobody else sees them.
+"""
+
+LICENCES = """
+## Licences
+
+Code: MIT. Weights: see their cards above; they were learned from third-party match footage, so check your rights
+before commercial use. Data: the example clips are drawn by the project's own generator and show no real person.
+"""
+
+
+def build() -> None:
+    gr.Markdown(WHAT)
+    gr.Markdown("## What was measured")
+    tables = [table for name in ("accuracy_*", "flops", "splits") for table in _tables(name)]
+    gr.HTML("".join(tables) or parts.notice("No results have been committed yet."), elem_id="about-tables")
+    gr.Markdown("## The weights on this page")
+    headers = ["Weights", "Network", "Parameters", "Input", "Threshold", "Licence", "Trained on"]
+    gr.HTML(parts.table("Model cards", headers, [_card(name) for name in models.offered()]), elem_id="about-weights")
+    gr.Markdown(LICENCES)
+    citation = ROOT / "CITATION.cff"
+    if citation.exists():
+        gr.Code(
+            citation.read_text(encoding="utf-8"), language="yaml", label="Citation (CITATION.cff)", interactive=False
+        )
+
+
+def _card(name: str) -> list:
+    tracker = models.load(name)
+    config = tracker.config
+    parameters = sum(p.numel() for p in tracker.model.parameters())
+    unknown = "not stated in the weights"
+    licence, data = (unknown if text == NOT_STATED else text for text in (config.licence, config.training_data))
+    size = f"{config.frames} × {config.width} × {config.height}"
+    return [name, config.model, f"{parameters:,}", size, config.threshold, licence, data]
+
+
+def _tables(pattern: str) -> list[str]:
+    make = {"accuracy_*": _accuracy, "flops": _flops, "splits": _splits}[pattern]
+    return [make(json.loads(path.read_text(encoding="utf-8"))) for path in sorted(RESULTS.glob(f"{pattern}.json"))]
+
+
+def _accuracy(report: dict) -> str:
+    rows = [
+        [result["weights"], sport, score["total"], *(_ratio(score[name]) for name in ("precision", "recall", "f1"))]
+        for result in report["results"]
+        for sport, score in result["by_sport"].items()
+    ]
+    caption = (
+        f"Accuracy on real footage, split “{report['split']}”: right within {report['tolerance_px']} px at 512 × 288"
+    )
+    return parts.table(caption, ["Weights", "Sport", "Frames", "Precision", "Recall", "F1"], rows)
+
+
+def _ratio(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _flops(report: dict) -> str:
+    rows = [
+        [m["model"], f"{m['params']:,}", f"{m['full_gmacs']:.1f}", f"{m['full_gmacs_per_frame']:.1f}",
+         f"{m['thop_gmacs']:.2f}", m["published_gflops"] or "–"]
+        for m in report["models"]
+    ]  # fmt: skip
+    height, width = report["size"]
+    return parts.table(
+        f"Cost of one window at {width} × {height}, in 10⁹ multiply-accumulates (published as “GFLOPs”)",
+        ["Network", "Parameters", "Everything", "Per frame", "As thop counts", "Published"],
+        rows,
+    )
+
+
+def _splits(report: dict) -> str:
+    rows = [
+        [
+            name,
+            split["train_windows"],
+            split["val_windows"],
+            f"{split['leak']['windows_sharing_a_frame_percent']:.1f} %",
+        ]
+        for name, split in report["splits"].items()
+    ]
+    return parts.table(
+        f"Splits of the TrackNet tennis data set ({report['clips']} clips): validation windows that share frames with "
+        "training",
+        ["Split by", "Training windows", "Validation windows", "Sharing frames"],
+        rows,
+    )

@@ -1,0 +1,205 @@
+"""The third tab: two networks, or a network and somebody's table of positions, on the same clip."""
+
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gradio as gr
+import numpy as np
+
+from demo import charts, footage, guard, models, parts, pictures
+from demo.comparison import Comparison, aligned, write_film
+from demo.tab_inside import MINE
+from demo.tab_track import EXAMPLE_NAMES, EXAMPLES, QUEUE, RUNS_AT_ONCE, examples
+from demo.tracking import Cancelled, Progress, detect, rendered
+from tracknetv5.trajectory import Trajectory
+from tracknetv5.video import VideoError
+
+TABLE = "A table of positions (CSV)"
+MAX_TABLE_BYTES = 5 * 2**20
+DIFFERENCE_HEADERS = ["Frame", "Time (s)", "A", "B", "Apart (px)"]
+SCORE_HEADERS = ["", "Right", "Wrong place", "False ball", "Missed", "Precision", "Recall", "F1"]
+
+_running: dict[str, threading.Event] = {}  # session -> set to stop its run
+
+
+class Page(NamedTuple):
+    """What `compare` shows, in order: the components, or a new value for each. What is not given stays as it is."""
+
+    status: Any
+    stop: Any = gr.skip()
+    state: Any = gr.skip()
+    results: Any = gr.skip()
+    film: Any = gr.skip()
+    scores: Any = gr.skip()
+    plot: Any = gr.skip()
+    differences: Any = gr.skip()
+    frame: Any = gr.skip()
+    picture: Any = gr.skip()
+
+
+def build(video: gr.Video) -> None:
+    """Lay out the tab; `video` holds the visitor's own clip."""
+    names = list(models.offered())
+    gr.Markdown(
+        f"Two opinions on the first {footage.SECONDS:.0f} seconds of a clip: two networks, or a network and a table "
+        "that another tool made. With a table of labels, both are scored the way the papers do."
+    )
+    clips = [(EXAMPLE_NAMES.get(clip.stem, clip.stem), clip.stem) for clip in examples()]
+    clip = gr.Radio([*clips, (MINE, MINE)], value=clips[0][1] if clips else MINE, label="Clip", elem_id="compare-clip")
+    with gr.Row(equal_height=False):
+        with gr.Column(min_width=280):
+            a = gr.Radio(names, value=names[0], label="A", elem_id="compare-a")
+            labels = gr.File(
+                label="Labels (CSV: Frame,Visibility,X,Y), if you have them", file_types=[".csv"], height=140,
+                elem_id="compare-labels",
+            )  # fmt: skip
+        with gr.Column(min_width=280):
+            b = gr.Radio([*names, TABLE], value=names[1] if len(names) > 1 else TABLE, label="B", elem_id="compare-b")
+            table = gr.File(
+                label="Positions for B (CSV: Frame,Visibility,X,Y)", file_types=[".csv"], height=140,
+                elem_id="compare-table",
+            )  # fmt: skip
+    with gr.Row():
+        go = gr.Button("Compare", variant="primary", elem_id="compare-go", scale=3)
+        stop = gr.Button("Cancel", variant="stop", visible=False, min_width=90, scale=1)
+    status = gr.HTML(elem_id="compare-status")
+    state = gr.State(time_to_live=3600)
+    with gr.Column(visible=False) as results:
+        film = gr.Video(label="A on the left, B on the right", interactive=False, buttons=[], elem_id="compare-film")
+        scores = gr.HTML(elem_id="compare-scores")
+        plot = gr.HTML(elem_id="compare-plot")
+        with gr.Row(equal_height=False):
+            with gr.Column(min_width=320):
+                differences = gr.Dataframe(
+                    headers=DIFFERENCE_HEADERS, label="Where they differ, or one is wrong: choose a row to see it",
+                    interactive=False, max_height=330, wrap=True, elem_id="compare-differences",
+                )  # fmt: skip
+            with gr.Column(min_width=320):
+                frame = gr.Slider(0, 1, value=0, step=1, label="Frame", elem_id="compare-frame", buttons=[])
+                picture = gr.HTML(elem_id="compare-picture")
+
+    page = Page(status, stop, state, results, film, scores, plot, differences, frame, picture)
+    hidden = dict(show_progress="hidden", api_visibility="private")
+    go.click(
+        compare, [clip, video, a, b, table, labels], list(page), concurrency_limit=RUNS_AT_ONCE, concurrency_id=QUEUE,
+        **hidden,
+    )  # fmt: skip
+    stop.click(cancel, None, status, queue=False, **hidden)
+    frame.change(show, [state, frame], picture, trigger_mode="always_last", **hidden)
+    differences.select(choose, state, frame, **hidden)
+
+
+def _read(file: str | None, what: str) -> Trajectory:
+    if file is None:
+        raise guard.Refused(f"Add {what}, a CSV with the columns Frame, Visibility, X and Y.")
+    path = Path(file)
+    if path.stat().st_size > MAX_TABLE_BYTES:
+        raise guard.Refused(f"“{path.name}” is larger than {MAX_TABLE_BYTES // 2**20} MB: a table of positions is not.")
+    try:
+        return Trajectory.from_csv(path)
+    except (ValueError, OSError) as error:
+        raise guard.Refused(str(error).replace(file, path.name)) from error
+
+
+def _labels(clip: str, file: str | None) -> Trajectory | None:
+    """The visitor's labels; those of a made-up rally are known."""
+    made = EXAMPLES / f"{clip}.csv"
+    if file is None and clip != MINE and made.exists():
+        return Trajectory.from_csv(made)
+    return None if file is None else _read(file, "labels")
+
+
+def compare(
+    clip: str, video: str | None, a: str, b: str, table: str | None, labels: str | None, request: gr.Request
+) -> Iterator[Page]:
+    """Updates for the page while it tracks and draws, then all results."""
+    stop = threading.Event()
+    _running[request.session_hash] = stop
+    path = video if clip == MINE else str(EXAMPLES / f"{clip}.mp4")
+    try:
+        job = guard.check(path, 0, footage.SECONDS)
+        truth = _labels(clip, labels)
+        other = _read(table, "positions for B") if b == TABLE else None
+        yield Page(parts.progress_bar("Starting …", 0), gr.update(visible=True), results=gr.update(visible=False))
+        first, *_ = yield from _progress(detect(models.load(a), job, stop), "A", job)
+        if other is None:
+            other, *_ = yield from _progress(detect(models.load(b), job, stop), "B", job)
+        xy, _ = aligned(other, first.frame)
+        known = (None, None) if truth is None else aligned(truth, first.frame)
+        comparison = Comparison((f"A: {a}", f"B: {b}"), job.info.path, first, xy, *known)
+        with tempfile.TemporaryDirectory(prefix="tracknetv5-") as folder:
+            film = Path(folder) / "comparison.mp4"
+            for done in rendered(write_film, comparison, film, cancel=stop):
+                yield Page(parts.progress_bar(f"Drawing the video: {done} of {len(first)} frames", done / len(first)))
+            yield _results(comparison, film)
+    except Cancelled:
+        yield Page(parts.notice("Stopped."), gr.update(visible=False))
+    except (guard.Refused, VideoError) as error:
+        text = str(error).replace(str(path), Path(path).name) if path else str(error)
+        yield Page(parts.notice(text, "bad"), gr.update(visible=False))
+    finally:
+        if _running.get(request.session_hash) is stop:
+            del _running[request.session_hash]
+
+
+def _progress(steps: Iterator[Progress], name: str, job: guard.Job) -> Iterator[Page]:
+    """The steps of a run as updates; returns what the run returns."""
+    while True:
+        try:
+            news = next(steps)
+        except StopIteration as end:
+            return end.value
+        share = news.done / news.total if news.total else None
+        yield Page(parts.progress_bar(f"{name}: {news.done} frames, {news.rate:.0f} per second", share))
+
+
+def _results(comparison: Comparison, film: Path) -> Page:
+    agree, rows = comparison.agree, comparison.worth_a_look()
+    first = rows[0][0] - int(comparison.a.frame[0]) if rows else len(agree) // 2
+    return Page(
+        parts.notice(f"A and B agree in {agree.sum()} of {len(agree)} frames ({agree.mean():.0%}).", "good"),
+        stop=gr.update(visible=False),
+        state=comparison,
+        results=gr.update(visible=True),
+        film=str(film),
+        scores="" if comparison.truth is None else parts.table(
+            "Scored by the labels: right if less than 4 px away at 512 × 288", SCORE_HEADERS, comparison.scores()
+        ),
+        plot=charts.difference_chart(comparison.a.time, comparison.apart, comparison.agree),
+        differences=rows,
+        frame=gr.update(maximum=max(1, len(agree) - 1), value=first),
+        picture=show(comparison, first),
+    )  # fmt: skip
+
+
+def cancel(request: gr.Request) -> str:
+    if stop := _running.get(request.session_hash):
+        stop.set()
+    return parts.notice("Stopping …")
+
+
+def forget(request: gr.Request) -> None:
+    """A visitor who leaves does not need his run any more."""
+    if stop := _running.pop(request.session_hash, None):
+        stop.set()
+
+
+def choose(comparison: Comparison | None, at: gr.SelectData) -> Any:
+    """The frame of the chosen row."""
+    if comparison is None:
+        return gr.skip()
+    return comparison.worth_a_look()[at.index[0]][0] - int(comparison.a.frame[0])
+
+
+def show(comparison: Comparison | None, row: float) -> str:
+    """One frame with A, B and the truth on it."""
+    if comparison is None:
+        return ""
+    frames = footage.get(str(comparison.video), models.load(models.default()).config)
+    row = int(np.clip(row, 0, min(len(frames), len(comparison.a)) - 1))
+    image = comparison.picture(np.array(frames.frames[row]), row)
+    caption = f"Frame {row}: A in yellow, B in blue" + ("" if comparison.truth is None else ", label as a white cross")
+    return pictures.tiles(pictures.Part(0, 0, *image.shape[:2]), 1, pictures.tile(image, caption))

@@ -1,0 +1,103 @@
+"""The tabs Compare and About in a real browser."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tracknetv5 import BallTracker, Trajectory
+from tracknetv5.data.synthetic import write_rally
+from tracknetv5.video import read_frames
+
+pytest_plugins = ["demo_page"]
+FRAMES = 24
+RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("clips") / "rally.mp4"
+    write_rally(path, frames=FRAMES, size=(288, 512), seed=0)
+    return path
+
+
+@pytest.fixture(scope="module")
+def tables(clip, weights, tmp_path_factory) -> tuple[Path, Path]:
+    """What the network finds, as labels; and the same with frame 5 moved by 30 pixels and frame 9 without a ball."""
+    folder = tmp_path_factory.mktemp("tables")
+    found = BallTracker.from_pretrained(weights).track(clip)
+    labels, other = folder / "labels.csv", folder / "other.csv"
+    for path in (labels, other):
+        with path.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(("Frame", "Visibility", "X", "Y"))
+            for frame in range(FRAMES):
+                x, y = (100.0, 50.0) if frame in (5, 9) else found.xy[frame]
+                seen = not np.isnan(x) and not (path == other and frame == 9)
+                if path == other and frame == 5:
+                    x += 30
+                writer.writerow((frame, int(seen), *((x, y) if seen else (0, 0))))
+    return labels, other
+
+
+@pytest.fixture
+def page(browser, address):
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(90_000)
+    page.goto(address)
+    page.wait_for_selector("#go")
+    yield page
+    page.close()
+
+
+def test_a_network_against_a_table_scored_by_labels(page, clip, tables, weights, tmp_path):
+    page.set_input_files("#video input[type=file]", clip)
+    page.wait_for_selector("text=Ready.")
+    page.get_by_role("tab", name="Compare").click()
+    page.locator("#compare-clip").get_by_label("My clip from the Track tab").check()
+    page.locator("#compare-b").get_by_label("A table of positions (CSV)").check()
+    page.set_input_files("#compare-labels input[type=file]", tables[0])
+    page.set_input_files("#compare-table input[type=file]", tables[1])
+    page.wait_for_selector("#compare-table >> text=other.csv")
+    page.click("#compare-go")
+    page.wait_for_selector("#compare-status >> text=/agree in .* of 24 frames/")
+
+    rows = page.locator("#compare-scores tbody tr")
+    b = rows.nth(1).locator("td").all_inner_texts()
+    labels = Trajectory.from_csv(tables[0])
+    seen = int(labels.visible.sum())
+    assert b[:4] == [str(seen - 2), "1", "0", "1"]  # right, wrong place, false ball, missed
+
+    film = tmp_path / "film.mp4"
+    film.write_bytes(page.request.get(page.get_attribute("#compare-film video", "src")).body())
+    frames = list(read_frames(film))
+    assert len(frames) == FRAMES
+    assert frames[0].image.shape == (288, 1024, 3)
+
+    page.locator("#compare-differences").get_by_text("wrong place", exact=True).last.click()
+    page.wait_for_selector("#compare-picture >> text=/Frame [59]:/")
+
+
+def test_a_table_that_is_none_is_refused_in_plain_words(page, tmp_path):
+    bad = tmp_path / "notes.csv"
+    bad.write_text("a,b\n1,2\n")
+    page.get_by_role("tab", name="Compare").click()
+    page.locator("#compare-b").get_by_label("A table of positions (CSV)").check()
+    page.set_input_files("#compare-table input[type=file]", bad)
+    page.wait_for_selector("#compare-table >> text=notes.csv")
+    page.click("#compare-go")
+    told = page.wait_for_selector("#compare-status .bad").inner_text()
+    assert told.startswith("notes.csv: has no column Frame, Visibility, X, Y")
+
+
+def test_about_shows_the_committed_figures(page):
+    page.get_by_role("tab", name="About").click()
+    shown = page.locator("#about-tables").inner_text()
+    cost = json.loads((RESULTS / "flops.json").read_text())
+    full = next(model for model in cost["models"] if model["model"] == "tracknet_v5")
+    assert f"{full['params']:,}" in shown
+    assert f"{full['thop_gmacs']:.2f}" in shown
+    leak = json.loads((RESULTS / "splits.json").read_text())["splits"]["paper"]["leak"]
+    assert f"{leak['windows_sharing_a_frame_percent']:.1f} %" in shown
