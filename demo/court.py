@@ -56,7 +56,8 @@ def draw_court(background: np.ndarray, trajectory: Trajectory, path: Path) -> No
 
 
 def _time_scale(figure: Figure, lines: LineCollection) -> None:
-    scale = figure.colorbar(lines, cax=figure.add_axes((0.03, 0.06, 0.22, 0.018)), orientation="horizontal")
+    figure.add_axes((0.71, 0.02, 0.27, 0.085), facecolor=(0, 0, 0, 0.55)).set(xticks=[], yticks=[])
+    scale = figure.colorbar(lines, cax=figure.add_axes((0.735, 0.08, 0.22, 0.014)), orientation="horizontal")
     scale.outline.set_visible(False)
     scale.ax.tick_params(colors="white", labelsize=9, length=0)
     scale.set_label("seconds", color="white", fontsize=9, labelpad=1)

@@ -87,7 +87,13 @@ def check(video: str | None, start: float | None, length: float | None) -> Job:
             f"That is {wanted:.0f} seconds of video; this page tracks up to {MAX_SECONDS:.0f} at a time. "
             "Set a start and a length under “Trim”."
         )
-    return Job(info, start, length)
+    job = Job(info, start, length)
+    if job.frames and job.frames > MAX_FRAMES:
+        raise Refused(
+            f"That is about {job.frames:,} frames; this page tracks up to {MAX_FRAMES:,} at a time. "
+            "Set a start and a length under “Trim”."
+        )
+    return job
 
 
 def _is_container(path: Path) -> bool:

@@ -51,9 +51,7 @@ def build() -> None:
     gr.Markdown(LICENCES)
     citation = ROOT / "CITATION.cff"
     if citation.exists():
-        gr.Code(
-            citation.read_text(encoding="utf-8"), language="yaml", label="Citation (CITATION.cff)", interactive=False
-        )
+        gr.Markdown(f"## Citation\n```yaml\n{citation.read_text(encoding='utf-8')}```")
 
 
 def _card(name: str) -> list:

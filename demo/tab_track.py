@@ -31,7 +31,7 @@ def build() -> gr.Video:
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=320, elem_classes="controls"):
             video = gr.Video(
-                label="Match video", sources=["upload", "webcam"], height=312, elem_id="video", buttons=[],
+                label="Match video", sources=["upload", "webcam"], elem_id="video", buttons=[],
                 webcam_options=gr.WebcamOptions(mirror=False),
             )  # fmt: skip
             about = gr.HTML(parts.notice(WELCOME))
