@@ -79,7 +79,7 @@ def given(window: Window, frame: int, shown: Part) -> str:
 def motion(window: Window, shown: Part) -> str:
     items = []
     for interval, fields in enumerate(window.polarity, window.start):
-        plus, minus = GAIN * shown.of(fields)
+        plus, minus = GAIN * np.abs(shown.of(fields))  # no minus zero
         nothing, between = np.zeros_like(plus), f"frame {interval} to {interval + 1}"
         items += [
             tile(polarity_image(plus, minus), f"Both, {between}"),

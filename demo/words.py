@@ -91,7 +91,7 @@ def summary(trajectory: Trajectory) -> str:
         words.append(f"Fastest in the picture: {top:,.0f} pixels per second, at {moment:.1f} s.")
     for source, verb in (("rectified", "corrected from the motion around them"), ("interpolated", "filled in")):
         if invented := int((trajectory.source == source).sum()):
-            words.append(f"{invented} positions are {verb}, not seen.")
+            words.append(f"{invented} position{' is' if invented == 1 else 's are'} {verb}, not seen.")
     return " ".join(words)
 
 

@@ -1,0 +1,146 @@
+"""A run of the demo without a page: what it yields, writes, and how it ends."""
+
+import json
+import threading
+import time
+import warnings
+import zipfile
+
+import numpy as np
+import pytest
+
+from tracknetv5 import BallTracker, Trajectory, VideoWarning
+from tracknetv5.data.synthetic import write_rally
+from tracknetv5.video import read_frames
+
+pytest.importorskip("gradio")
+pytest.importorskip("matplotlib")
+pytest_plugins = ["demo_page"]
+
+from demo import guard, parts, words  # noqa: E402 (they need the libraries asked for above)
+from demo.charts import time_charts  # noqa: E402
+from demo.court import empty_court  # noqa: E402
+from demo.tracking import Cancelled, Progress, Result, run  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def tracker(weights) -> BallTracker:
+    return BallTracker.from_pretrained(weights)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    path = tmp_path_factory.mktemp("clips") / "rally.mp4"
+    write_rally(path, frames=40, size=(180, 240), seed=0)  # 4:3: letterboxed
+    return path
+
+
+def test_a_run_gives_what_the_library_gives(tracker, clip, tmp_path):
+    *steps, result = run(tracker, guard.check(str(clip), 0.2, 1.0), tmp_path, threading.Event())
+    expected = tracker.track(clip, start=0.2, length=1.0)
+    np.testing.assert_allclose(result.trajectory.xy, expected.xy)
+    np.testing.assert_array_equal(result.trajectory.frame, expected.frame)
+    np.testing.assert_allclose(result.trajectory.time, expected.time)
+    assert Trajectory.from_csv(result.csv).frame.tolist() == list(range(6, 36))
+    assert len(json.loads(result.json.read_text())["points"]) == 30
+    assert len(list(read_frames(result.overlay))) == 30
+    assert len(zipfile.ZipFile(result.archive).namelist()) == 4
+    assert result.warning is None
+    assert all(isinstance(step, Progress) for step in steps)
+    assert {"drawing"} <= {step.stage for step in steps}
+
+
+def test_without_a_video_there_is_none(tracker, clip, tmp_path):
+    *_, result = run(tracker, guard.check(str(clip), 0, 0.5), tmp_path, threading.Event(), overlay=False)
+    assert result.overlay is None
+    assert not list(tmp_path.glob("*.mp4"))
+    assert len(zipfile.ZipFile(result.archive).namelist()) == 3
+
+
+@pytest.mark.parametrize("stage", ["tracking", "drawing"])
+def test_cancel_ends_a_run_in_either_stage(tracker, clip, tmp_path, stage, monkeypatch):
+    monkeypatch.setattr("demo.tracking.SLICE_SECONDS", 0.02)
+    cancel = threading.Event()
+    steps = run(tracker, guard.check(str(clip), 0, None), tmp_path, cancel)
+    while next(steps).stage != stage:
+        pass
+    cancel.set()
+    started = time.monotonic()
+    with pytest.raises(Cancelled):
+        list(steps)
+    assert time.monotonic() - started < 1
+    assert not list(tmp_path.glob("*.mp4*"))
+
+
+def test_a_cut_file_gives_what_decodes_and_says_so(tracker, clip, tmp_path):
+    cut = tmp_path / "cut.mp4"
+    data = clip.read_bytes()
+    cut.write_bytes(data[: len(data) * 9 // 10])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", VideoWarning)  # of the overlay, in its own thread
+        *_, result = run(tracker, guard.check(str(cut), 0, None), tmp_path, threading.Event())
+    assert isinstance(result, Result)
+    assert 0 < len(result.trajectory) < 40
+    assert "damaged or cut" in result.warning
+    assert str(tmp_path) not in result.warning
+
+
+def test_no_more_frames_than_allowed_whatever_the_file_claims(tracker, clip, tmp_path, monkeypatch):
+    monkeypatch.setattr("demo.tracking.MAX_FRAMES", 12)
+    *_, result = run(tracker, guard.check(str(clip), 0, None), tmp_path, threading.Event(), overlay=False)
+    assert len(result.trajectory) == 12
+    assert "first 12 frames" in result.warning
+
+
+def trajectory(xy: list, fps: int = 10, source: str = "detected") -> Trajectory:
+    xy = np.array(xy, float).reshape(-1, 2)
+    seen = ~np.isnan(xy[:, 0])
+    count = np.arange(len(xy))
+    return Trajectory(count, count / fps, xy, np.where(seen, 0.9, 0), np.where(seen, source, ""), size=(100, 200))
+
+
+NONE = (np.nan, np.nan)
+
+
+def test_rallies_end_with_a_pause_longer_than_a_second():
+    moving = [(10 * k, 50) for k in range(5)]
+    found = words.rallies(trajectory(moving + [NONE] * 9 + moving + [NONE] * 15 + moving))
+    assert [(rally.first, rally.last) for rally in found] == [(0, 18), (34, 38)]
+
+
+def test_the_summary_says_what_was_seen_and_what_was_not():
+    told = words.summary(trajectory([(10, 10), (10, 40), NONE, NONE]))
+    assert "2 of 4 frames (50%)" in told
+    assert "300 pixels per second, at 0.1 s" in told
+    assert "No ball found in 3 frames" in words.summary(trajectory([NONE] * 3))
+    invented = words.summary(
+        Trajectory([0, 1], [0.0, 0.1], [(1, 1), (2, 2)], [0.9, 0], ["detected", "interpolated"], size=(9, 9))
+    )
+    assert "1 of 2 frames" in invented
+    assert "1 position is filled in, not seen" in invented
+
+
+def test_charts_shade_gaps_and_mark_invented_points():
+    chart = time_charts(trajectory([(10, 10), (20, 20), NONE, NONE, (50, 50)]))
+    assert chart.count("<svg") == 3
+    assert chart.count('class="gap"') == 3
+    assert "filled in" not in chart
+    assert "filled in" in time_charts(trajectory([(1, 1), (2, 2)], source="interpolated"))
+
+
+def test_html_escapes_what_visitors_name():
+    assert "<img" not in parts.notice("<img src=x onerror=alert(1)>")
+    assert "<script" not in parts.table("t", ["<script>"], [["<script>", "<script>"]])
+
+
+def test_a_moving_camera_gets_a_frame_and_a_still_one_the_median():
+    rng = np.random.default_rng(0)
+    scene = np.kron(rng.integers(0, 255, (30, 60, 3)), np.ones((4, 4, 1))).astype(np.uint8)
+    still = []
+    for k in range(20):
+        image = scene[:80, :160].copy()
+        image[10:20, 8 * k : 8 * k + 8] = 255  # somebody runs through
+        still.append(image)
+    np.testing.assert_array_equal(empty_court(still), scene[:80, :160])
+    moving = [scene[:80, 4 * k : 4 * k + 160] for k in range(20)]
+    np.testing.assert_array_equal(empty_court(moving), moving[0])
