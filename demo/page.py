@@ -25,8 +25,8 @@ def build() -> gr.Blocks:
                 tab_compare.build(video)
             with gr.Tab("About", id="about"):
                 tab_about.build()
-        page.unload(tab_track.forget)
-        page.unload(tab_compare.forget)
+        page.unload(tab_track.runs.forget)
+        page.unload(tab_compare.runs.forget)
     return page
 
 

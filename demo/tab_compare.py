@@ -1,7 +1,6 @@
 """The third tab: two networks, or a network and somebody's table of positions, on the same clip."""
 
 import tempfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ import numpy as np
 
 from demo import charts, footage, guard, models, parts, pictures
 from demo.comparison import Comparison, aligned, write_film
+from demo.runs import Runs
 from demo.tab_inside import MINE
 from demo.tab_track import EXAMPLE_NAMES, EXAMPLES, QUEUE, RUNS_AT_ONCE, examples
 from demo.tracking import Cancelled, Progress, detect, rendered
@@ -22,7 +22,7 @@ MAX_TABLE_BYTES = 5 * 2**20
 DIFFERENCE_HEADERS = ["Frame", "Time (s)", "A", "B", "Apart (px)"]
 SCORE_HEADERS = ["", "Right", "Wrong place", "False ball", "Missed", "Precision", "Recall", "F1"]
 
-_running: dict[str, threading.Event] = {}  # session -> set to stop its run
+runs = Runs()
 
 
 class Page(NamedTuple):
@@ -87,7 +87,7 @@ def build(video: gr.Video) -> None:
         compare, [clip, video, a, b, table, labels], list(page), concurrency_limit=RUNS_AT_ONCE, concurrency_id=QUEUE,
         **hidden,
     )  # fmt: skip
-    stop.click(cancel, None, status, queue=False, **hidden)
+    stop.click(runs.cancel, None, status, queue=False, **hidden)
     frame.change(show, [state, frame], picture, trigger_mode="always_last", **hidden)
     differences.select(choose, state, frame, **hidden)
 
@@ -116,21 +116,19 @@ def compare(
     clip: str, video: str | None, a: str, b: str, table: str | None, labels: str | None, request: gr.Request
 ) -> Iterator[Page]:
     """Updates for the page while it tracks and draws, then all results."""
-    stop = threading.Event()
-    _running[request.session_hash] = stop
     path = video if clip == MINE else str(EXAMPLES / f"{clip}.mp4")
     try:
         job = guard.check(path, 0, footage.SECONDS)
         truth = _labels(clip, labels)
         other = _read(table, "positions for B") if b == TABLE else None
         yield Page(parts.progress_bar("Starting …", 0), gr.update(visible=True), results=gr.update(visible=False))
-        first, *_ = yield from _progress(detect(models.load(a), job, stop), "A", job)
-        if other is None:
-            other, *_ = yield from _progress(detect(models.load(b), job, stop), "B", job)
-        xy, _ = aligned(other, first.frame)
-        known = (None, None) if truth is None else aligned(truth, first.frame)
-        comparison = Comparison((f"A: {a}", f"B: {b}"), job.info.path, first, xy, *known)
-        with tempfile.TemporaryDirectory(prefix="tracknetv5-") as folder:
+        with runs.started(request) as stop, tempfile.TemporaryDirectory(prefix="tracknetv5-") as folder:
+            first, *_ = yield from _progress(detect(models.load(a), job, stop), "A")
+            if other is None:
+                other, *_ = yield from _progress(detect(models.load(b), job, stop), "B")
+            xy, _ = aligned(other, first.frame)
+            known = (None, None) if truth is None else aligned(truth, first.frame)
+            comparison = Comparison((f"A: {a}", f"B: {b}"), job.info.path, first, xy, *known)
             film = Path(folder) / "comparison.mp4"
             for done in rendered(write_film, comparison, film, cancel=stop):
                 yield Page(parts.progress_bar(f"Drawing the video: {done} of {len(first)} frames", done / len(first)))
@@ -140,12 +138,9 @@ def compare(
     except (guard.Refused, VideoError) as error:
         text = str(error).replace(str(path), Path(path).name) if path else str(error)
         yield Page(parts.notice(text, "bad"), gr.update(visible=False))
-    finally:
-        if _running.get(request.session_hash) is stop:
-            del _running[request.session_hash]
 
 
-def _progress(steps: Iterator[Progress], name: str, job: guard.Job) -> Iterator[Page]:
+def _progress(steps: Iterator[Progress], name: str) -> Iterator[Page]:
     """The steps of a run as updates; returns what the run returns."""
     while True:
         try:
@@ -175,18 +170,6 @@ def _results(comparison: Comparison, film: Path) -> Page:
     )  # fmt: skip
 
 
-def cancel(request: gr.Request) -> str:
-    if stop := _running.get(request.session_hash):
-        stop.set()
-    return parts.notice("Stopping …")
-
-
-def forget(request: gr.Request) -> None:
-    """A visitor who leaves does not need his run any more."""
-    if stop := _running.pop(request.session_hash, None):
-        stop.set()
-
-
 def choose(comparison: Comparison | None, at: gr.SelectData) -> Any:
     """The frame of the chosen row."""
     if comparison is None:
@@ -198,7 +181,10 @@ def show(comparison: Comparison | None, row: float) -> str:
     """One frame with A, B and the truth on it."""
     if comparison is None:
         return ""
-    frames = footage.get(str(comparison.video), models.load(models.default()).config)
+    try:
+        frames = footage.get(str(comparison.video), models.load(models.default()).config)
+    except (guard.Refused, VideoError):  # deleted after its hour
+        return parts.notice("The clip is gone: compare again.")
     row = int(np.clip(row, 0, min(len(frames), len(comparison.a)) - 1))
     image = comparison.picture(np.array(frames.frames[row]), row)
     caption = f"Frame {row}: A in yellow, B in blue" + ("" if comparison.truth is None else ", label as a white cross")

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from demo import charts, guard, models, parts, words
+from demo.runs import Runs
 from demo.tracking import Cancelled, Progress, Result, run
 from tracknetv5.video import VideoError
 
@@ -23,7 +24,7 @@ STEPS = (
 QUEUE = "track"  # one line for the page and for programs
 RUNS_AT_ONCE = 2  # they share the cores slice by slice; more would make everyone slow
 
-_running: dict[str, threading.Event] = {}  # session -> set to stop its run
+runs = Runs()
 
 
 def build() -> gr.Video:
@@ -80,7 +81,7 @@ def build() -> gr.Video:
         track_live, inputs, list(page), validator=validate, concurrency_limit=RUNS_AT_ONCE, concurrency_id=QUEUE,
         show_progress="minimal", show_progress_on=status, api_visibility="private",
     )  # fmt: skip
-    stop.click(cancel, None, status, queue=False, show_progress="hidden", api_visibility="private")
+    stop.click(runs.cancel, None, status, queue=False, show_progress="hidden", api_visibility="private")
     _endpoint(video, start, length, settings)
     return video
 
@@ -170,34 +171,17 @@ def track_live(
     gaps: int, draw: bool, request: gr.Request,
 ) -> Iterator[Page]:  # fmt: skip
     """Updates for the page while it tracks, then all results."""
-    stop = threading.Event()
-    _running[request.session_hash] = stop
     try:
         tracker, job = _start(video, start, length, weights, looks, threshold)
         yield _at_start()
         end = job.start + job.frames / float(job.info.fps) if job.frames else None
-        with tempfile.TemporaryDirectory(prefix="tracknetv5-") as folder:
+        with runs.started(request) as stop, tempfile.TemporaryDirectory(prefix="tracknetv5-") as folder:
             for news in run(tracker, job, Path(folder), stop, fill_gaps=int(gaps), overlay=draw):
                 yield _at_work(news, end) if isinstance(news, Progress) else _at_end(news)
     except Cancelled:
         yield _stopped("Stopped. Press “Find the ball” to start again.")
     except (guard.Refused, VideoError) as error:
         yield _stopped(_without_path(error, video), "bad")
-    finally:
-        if _running.get(request.session_hash) is stop:
-            del _running[request.session_hash]
-
-
-def cancel(request: gr.Request) -> str:
-    if stop := _running.get(request.session_hash):
-        stop.set()
-    return parts.notice("Stopping …")
-
-
-def forget(request: gr.Request) -> None:
-    """A visitor who leaves does not need his run any more."""
-    if stop := _running.pop(request.session_hash, None):
-        stop.set()
 
 
 def _at_start() -> Page:

@@ -33,6 +33,13 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
+def trained() -> None:
+    """Skips what random weights cannot show."""
+    if not TRAINED:
+        pytest.skip("no trained weights are bundled")
+
+
+@pytest.fixture(scope="session")
 def address(weights: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of `python app.py`, started as a visitor of the README would."""
     pytest.importorskip("gradio", reason="the demo needs gradio: pip install tracknetv5[demo]")

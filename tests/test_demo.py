@@ -2,12 +2,13 @@
 
 import csv
 import io
+import json
+import urllib.request
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from demo_page import TRAINED
 
 from tracknetv5 import BallTracker, Trajectory
 from tracknetv5.data.synthetic import write_rally
@@ -88,8 +89,7 @@ def test_upload_gives_the_librarys_positions_and_a_marked_video(page, clip, expe
     assert page.evaluate("document.querySelector('#court img').naturalWidth") > SIZE[1]
 
 
-@pytest.mark.skipif(not TRAINED, reason="no trained weights are bundled")
-def test_the_ball_is_where_the_rally_was_made(page, clip, tmp_path):
+def test_the_ball_is_where_the_rally_was_made(trained, page, clip, tmp_path):
     track(page, clip)
     (tmp_path / "found.csv").write_bytes(download(page, "csv"))
     found, made = Trajectory.from_csv(tmp_path / "found.csv"), Trajectory.from_csv(clip.with_suffix(".csv"))
@@ -133,3 +133,25 @@ def test_endpoint_refuses_a_bad_file(address, tmp_path):
     client = client_library.Client(address, verbose=False)
     with pytest.raises(Exception, match="not a video this page can read"):
         client.predict(client_library.handle_file(tmp_path / "bad.mp4"), api_name="/track")
+
+
+@pytest.mark.parametrize("path", ["/etc/hostname", "app.py"])
+def test_endpoint_opens_no_file_of_the_server(address, path):
+    request = urllib.request.Request(
+        f"{address}/gradio_api/call/track",
+        json.dumps({"data": [{"path": path, "meta": {"_type": "gradio.FileData"}}]}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request) as answer:
+        event = json.load(answer)["event_id"]
+    with urllib.request.urlopen(f"{address}/gradio_api/call/track/{event}") as answer:
+        told = answer.read().decode()
+    assert "event: error" in told
+    assert "event: complete" not in told
+
+
+def test_endpoint_takes_no_weights_of_visitors(address, clip, tmp_path):
+    client_library = pytest.importorskip("gradio_client")
+    client = client_library.Client(address, verbose=False)
+    with pytest.raises(Exception, match="not in the list of choices"):
+        client.predict(client_library.handle_file(clip), weights=str(tmp_path), api_name="/track")
