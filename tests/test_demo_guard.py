@@ -61,6 +61,7 @@ def test_too_many_frames_are_refused(tmp_path, monkeypatch):
         b"ffconcat version 1.0\nfile /etc/hostname\n",
         b"v=0\r\nc=IN IP4 127.0.0.1\r\nm=video 9999 RTP/AVP 96\r\n",
         b'RIFF<MPD xmlns="urn:mpeg:dash:schema:mpd:2011">\0',
+        b"RIFF" + 300 * b" " + b'<MPD xmlns="urn:mpeg:dash:schema:mpd:2011">\0',
         b"FLV\x01\nc=IN IP4 127.0.0.1\n\0",
     ],
 )
