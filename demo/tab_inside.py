@@ -129,10 +129,11 @@ def build(video: gr.Video, tab: gr.Tab) -> None:
     view = View(words, given, moved, curve, attention, decision, against)
     place = [clip, video, frame]
     choices = [*place, a_slider, b_slider, opacity, zoom]
-    look = dict(show_progress="hidden", api_visibility="private", concurrency_id="inside", concurrency_limit=4)
+    # One at a time, in order: an answer that overtook a later one would show the wrong frame.
+    look = dict(show_progress="hidden", api_visibility="private", concurrency_id="inside", concurrency_limit=1)
     swift = dict(trigger_mode="always_last", **look)
     gr.on([tab.select, clip.change], open_clip, [clip, video], [frame, found], **swift).then(
-        show, choices, list(view), **look
+        show, choices, list(view), **swift
     )
     gr.on(
         [frame.change, a_slider.change, b_slider.change, zoom.change],
@@ -152,7 +153,7 @@ def build(video: gr.Video, tab: gr.Tab) -> None:
         play, [timer, play], queue=False, **look,
     )  # fmt: skip
     for button in finders:
-        button.click(search, [button, clip, video], [found, frame], **look)
+        button.click(search, [button, clip, video], [found, frame], **(look | dict(concurrency_id="search")))
     for html in (given, moved, attention, decision, against):
         html.select(read, [*place, a_slider, b_slider], readout, **swift)
 
