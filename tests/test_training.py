@@ -10,6 +10,7 @@ pytest.importorskip("accelerate")
 
 from tracknetv5 import create_model
 from tracknetv5.data.synthetic import write_rally
+from tracknetv5.models.motion import interleave
 from tracknetv5.training.config import OptimOptions, read_config
 from tracknetv5.training.loop import Trainer, learning_rate
 from tracknetv5.training.loss import weighted_bce
@@ -124,6 +125,17 @@ def test_a_run_resumed_equals_a_run_in_one_piece(tmp_path, rallies):
     assert log["windows"].tolist() == [2, 4, 6, 8]
     lines = (tmp_path / "whole" / "validation.jsonl").read_text().splitlines()
     assert json.loads(lines[-1])["windows"] == 8 and "tennis_f1" in json.loads(lines[-1])
+
+
+def test_stored_weights_have_the_statistics_of_what_they_compute(tmp_path, rallies):
+    trainer = Trainer(write_config(tmp_path, rallies, "norm", 8))
+    model, _ = load_weights(trainer.run())
+    frames = torch.cat(list(trainer.recent)).float() / 255
+    with torch.no_grad():
+        _, attention = model.mdd(frames)
+        stem = model.backbone.stem
+        features = stem.conv(interleave(frames, attention))
+    assert torch.allclose(stem.norm.running_mean, features.mean((0, 2, 3)), atol=1e-6)
 
 
 def test_a_run_starts_from_given_weights(tmp_path, rallies):

@@ -15,6 +15,7 @@ from tracknetv5.weights import (
     load_weights,
     read_config,
     resolve,
+    round_weights,
     save_weights,
 )
 
@@ -46,7 +47,9 @@ def test_a_folder_restores_the_network_with_nothing_else_said(folder):
     assert (config.height, config.width, config.frames, config.licence) == (32, 64, 3, NOT_STATED)
     frames = torch.rand(1, 3, 3, 32, 64)
     with torch.inference_mode():
-        expected = small().half().float()(frames)
+        rounded = small()
+        rounded.load_state_dict(round_weights(rounded.state_dict()))
+        expected = rounded(frames)
         assert torch.equal(model(frames), expected)
         assert torch.equal(create_model("tracknet_v5_lite", pretrained=str(folder))(frames), expected)
         torch.testing.assert_close(BallTracker.from_pretrained(folder, device="cpu").model(frames), expected)
@@ -55,7 +58,9 @@ def test_a_folder_restores_the_network_with_nothing_else_said(folder):
 def test_the_files(folder):
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
     tensors = load_file(folder / "model.safetensors")
-    assert {tensor.dtype for tensor in tensors.values()} == {torch.float16, torch.int64}
+    assert {tensor.dtype for tensor in tensors.values() if tensor.ndim > 1} == {torch.float16}
+    # statistics of batch norm keep their precision: a small variance would not survive
+    assert {tensor.dtype for name, tensor in tensors.items() if "running" in name} == {torch.float32}
     facts = json.loads((folder / "config.json").read_text())
     assert facts["options"]["widths"] == [8, 16] and facts["options"]["attention"] == "divided"
     assert facts["format_version"] == 1 and facts["precision"] == "float16"

@@ -109,7 +109,7 @@ def save_weights(
         folder: made if it is not there.
         config: the facts about the weights. Options, hash, precision and presence of a rectifier are written as they
             are, whatever it says.
-        half: store floating-point tensors in 16 bits.
+        half: store weights in 16 bits, as `round_weights` rounds them.
         rectifier: a network that fills gaps and the facts about it, written to the folder `rectifier` within.
 
     Returns:
@@ -121,8 +121,8 @@ def save_weights(
         save_weights(rectifier[0], folder / RECTIFIER, rectifier[1])
     tensors = {}
     for name, tensor in model.state_dict().items():
-        shrink = half and tensor.dtype == torch.float32
-        tensors[name] = tensor.detach().cpu().to(torch.float16 if shrink else tensor.dtype).contiguous()
+        dtype = torch.float16 if half and _is_weight(tensor) else tensor.dtype
+        tensors[name] = tensor.detach().cpu().to(dtype).contiguous()
     # Both files are complete or absent: an interrupted save must not leave a half-written one under the final name.
     partial = folder / f".{TENSORS}.part"
     save_file(tensors, partial, metadata={"format": "pt"})
@@ -138,6 +138,21 @@ def save_weights(
     partial.write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
     partial.rename(folder / CONFIG)
     return folder
+
+
+def round_weights(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A state dict with the values that storing it in 16 bits leaves, in its own types.
+
+    Vectors and scalars keep their 32 bits: they are few, and batch norm does not survive rounding of its statistics
+    where a feature's variance is far below its mean.
+    """
+    return {
+        name: tensor.half().to(tensor.dtype) if _is_weight(tensor) else tensor for name, tensor in tensors.items()
+    }
+
+
+def _is_weight(tensor: torch.Tensor) -> bool:
+    return tensor.dtype == torch.float32 and tensor.ndim > 1
 
 
 def file_hash(path: Path) -> str:

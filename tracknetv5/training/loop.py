@@ -5,6 +5,7 @@ import json
 import math
 import time
 from collections import deque
+from copy import deepcopy
 from pathlib import Path
 
 import torch
@@ -20,7 +21,7 @@ from tracknetv5.models import create_model
 from tracknetv5.training.config import OptimOptions, TrainConfig
 from tracknetv5.training.loss import weighted_bce
 from tracknetv5.training.validate import validate
-from tracknetv5.weights import WeightsConfig, save_weights
+from tracknetv5.weights import WeightsConfig, round_weights, save_weights
 
 RECENT = 32  # batches kept to estimate the statistics of batch norm
 LOG_COLUMNS = ("windows", "hours", "loss", "rate", "windows_per_second")
@@ -164,23 +165,28 @@ class Trainer:
     def save(self) -> None:
         """Write the checkpoint and the averaged weights, with statistics of batch norm that belong to them."""
         self.accelerator.save_state(self.folder / "checkpoint")
-        if self.recent:
-            # The averages of statistics are not the statistics of averaged weights.
-            with self.accelerator.autocast():
-                update_bn((frames.float() / 255 for frames in self.recent), self.ema.module)
         if self.accelerator.is_main_process:
             height, width = self.config.data.size
             facts = WeightsConfig(
                 model=self.config.model.name, options={}, height=height, width=width, frames=self.length
             )
-            save_weights(self.ema.module, self.folder / "weights", facts, half=True)
+            save_weights(self.averaged(), self.folder / "weights", facts, half=True)
+
+    def averaged(self) -> nn.Module:
+        """A copy of the averaged network as it is stored: weights rounded to 16 bits, then batch norm measured anew.
+
+        Averages of statistics are not the statistics of averaged weights; and where a feature hardly varies, as those
+        of still pixels do, rounding the weights or autocast alone moves it by many standard deviations.
+        """
+        network = deepcopy(self.ema.module)
+        network.load_state_dict(round_weights(network.state_dict()))
+        update_bn((frames.float() / 255 for frames in self.recent), network)
+        return network.eval()
 
     def validate(self) -> None:
         """Append the scores of the averaged weights on the clips held out to `validation.jsonl`."""
         if self.held_out and self.accelerator.is_main_process:
-            size = self.config.data.size
-            network: nn.Module = self.ema.module.eval()
-            scores = validate(network, self.held_out, size=size, cache=self.cache, autocast=self.accelerator.autocast)
+            scores = validate(self.averaged(), self.held_out, size=self.config.data.size, cache=self.cache)
             line = {"windows": self.progress.windows, "hours": round(self.progress.seconds / 3600, 3)} | {
                 name: round(value, 4) for name, value in scores.items()
             }

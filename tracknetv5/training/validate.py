@@ -1,8 +1,7 @@
 """A quick look at a network while it trains. The figures that are published come from `benchmarks.accuracy`."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,6 @@ def validate(
     *,
     size: tuple[int, int],
     cache: Path,
-    autocast: Callable[[], AbstractContextManager] = nullcontext,
 ) -> dict[str, float]:
     """Scores by sport and over all, at 4 px in the model's input, each frame predicted once (step = window).
 
@@ -37,7 +35,7 @@ def validate(
     for clip in clips:
         truth = Letterbox(clip.size, size).to_model(clip.xy)
         truth[clip.visibility == HIDDEN] = np.nan
-        heatmaps = list(_heatmaps(model, cached_frames(clip, cache, size), autocast))
+        heatmaps = list(_heatmaps(model, cached_frames(clip, cache, size)))
         scored = clip.visibility != UNLABELLED
         peaks = np.array([np.unravel_index(heatmap.argmax(), heatmap.shape)[::-1] for heatmap in heatmaps], float)
         visible = clip.visibility == VISIBLE
@@ -61,12 +59,11 @@ def validate(
 
 
 @torch.inference_mode()
-def _heatmaps(model: nn.Module, frames: np.ndarray, autocast) -> Iterator[np.ndarray]:
+def _heatmaps(model: nn.Module, frames: np.ndarray) -> Iterator[np.ndarray]:
     device, length = next(model.parameters()).device, model.options.frames
     done = 0
     for start, chosen in windows(range(len(frames)), length, length):
         batch = torch.from_numpy(frames[chosen]).to(device).permute(0, 3, 1, 2)[None].float() / 255
-        with autocast():
-            heatmaps = torch.sigmoid(model(batch).float())[0].cpu().numpy()
+        heatmaps = torch.sigmoid(model(batch))[0].cpu().numpy()
         yield from heatmaps[done - start : len(frames) - start]
         done = min(start + length, len(frames))
