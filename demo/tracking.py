@@ -6,7 +6,6 @@ import warnings
 import zipfile
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +16,10 @@ from demo.guard import MAX_FRAMES, Job
 from demo.models import INFERENCE, SLICE_SECONDS
 from tracknetv5.background import median_background
 from tracknetv5.geometry import Letterbox
-from tracknetv5.heatmaps import decode
 from tracknetv5.overlay import write_overlay
 from tracknetv5.rectify import rectify
 from tracknetv5.tracker import BallTracker
-from tracknetv5.trajectory import Trajectory
+from tracknetv5.trajectory import Point, Trajectory
 from tracknetv5.video import Frame, VideoWarning, read_frames
 
 # Drawing and encoding keep one core busy each; no more of them at a time than a small machine has cores.
@@ -68,10 +66,9 @@ class Detector:
     def __init__(self, tracker: BallTracker, job: Job, scene: np.ndarray | None):
         """`scene`: the picture without what moves, for weights that need it."""
         self.warning: str | None = None
-        self._tracker, self._job, self._scene = tracker, job, scene
-        self._frames: list[tuple[int, float]] = []  # number, time
-        self._points: list[tuple[float, float, float, str]] = []  # x, y, score, source
-        self._detections = self._detect()
+        self._job = job
+        self._points: list[Point] = []
+        self._detections = tracker.detect(job.info.path, start=job.start, length=job.length, background=scene)
 
     def __len__(self) -> int:
         return len(self._points)
@@ -81,7 +78,7 @@ class Detector:
         until = time.monotonic() + seconds
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", VideoWarning)
-            more = any(time.monotonic() > until for _ in self._detections)
+            more = any(time.monotonic() > until for _ in self._detected())
         for item in caught:
             if issubclass(item.category, VideoWarning):
                 self.warning = str(item.message).removeprefix(f"{self._job.info.path}: ")
@@ -91,37 +88,16 @@ class Detector:
         self._detections.close()
 
     def trajectory(self) -> Trajectory:
-        numbers, times = zip(*self._frames[: len(self)], strict=True) if self._points else ((), ())
-        x, y, score, source = zip(*self._points, strict=True) if self._points else ((),) * 4
         info = self._job.info
-        return Trajectory(
-            numbers, times, np.stack([x, y], 1), score, source, size=(info.height, info.width), fps=info.fps
-        )
+        return Trajectory.from_points(self._points, size=(info.height, info.width), fps=info.fps)
 
-    def _detect(self) -> Iterator[None]:
-        """As `BallTracker.track`, but in steps of a frame."""
-        info, config = self._job.info, self._tracker.config
-        letterbox = Letterbox((info.height, info.width), (config.height, config.width))
-        scene = None if self._scene is None else letterbox.apply(self._scene)
-        frames = _frames(self._tracker, self._job)
-
-        def images() -> Iterator[np.ndarray]:
-            for frame in frames:
-                if len(self._frames) == MAX_FRAMES:
-                    self.warning = f"only the first {MAX_FRAMES} frames were tracked"
-                    return
-                self._frames.append((frame.index, frame.time))
-                yield letterbox.apply(frame.image)
-
-        with closing(frames):
-            for _, heatmap in self._tracker.heatmaps(images(), background=scene):
-                found = decode(heatmap, self._tracker.threshold)
-                if found is None:
-                    self._points.append((np.nan, np.nan, 0.0, ""))
-                else:
-                    x, y = letterbox.to_source(np.array([found.x, found.y])).tolist()
-                    self._points.append((x, y, found.score, "detected"))
-                yield
+    def _detected(self) -> Iterator[Point]:
+        for point in self._detections:
+            if len(self) == MAX_FRAMES:
+                self.warning = f"only the first {MAX_FRAMES} frames were tracked"
+                return
+            self._points.append(point)
+            yield point
 
 
 def _frames(tracker: BallTracker, job: Job) -> Generator[Frame, None, None]:

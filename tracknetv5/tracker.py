@@ -1,8 +1,9 @@
 """BallTracker: weights and a video in, a trajectory out. The only file that joins the stages."""
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from os import PathLike
 from pathlib import Path
 
@@ -16,20 +17,10 @@ from tracknetv5.card import model_card, write_picture
 from tracknetv5.geometry import Letterbox
 from tracknetv5.heatmaps import HeatmapMerger, decode
 from tracknetv5.rectify import rectify
-from tracknetv5.trajectory import Trajectory
+from tracknetv5.trajectory import Point, Trajectory
 from tracknetv5.video import VideoWarning, probe, read_frames
 from tracknetv5.weights import RECTIFIER, WeightsConfig, load_weights, resolve, save_weights
 from tracknetv5.windows import windows
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """The ball in one frame."""
-
-    frame: int
-    xy: tuple[float, float] | None  # pixels of the source frame; None: no ball
-    score: float  # peak of the heatmap in [0, 1]; 0 where there is no ball
-    source: str  # "detected", or "" where there is no ball
 
 
 class BallTracker(ModelHubMixin):
@@ -158,40 +149,41 @@ class BallTracker(ModelHubMixin):
             VideoError: the file is missing, not a video, or nothing in it decodes.
         """
         info = probe(video)
-        letterbox = Letterbox((info.height, info.width), (self.config.height, self.config.width))
-        part = dict(size=letterbox.content[2:], start=start, length=length)
-        numbers, times = [], []
-
-        def images() -> Iterator[np.ndarray]:
-            for frame in read_frames(video, **part):
-                numbers.append(frame.index)
-                times.append(frame.time)
-                yield frame.image
-
-        background = None
-        if self.config.background:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", VideoWarning)  # tracking reads the same frames and will warn
-                background = median_background(frame.image for frame in read_frames(video, **part))
         total = info.frames if start == 0 and length is None else None
         points = []
-        for point in self._points(images(), letterbox, background):
-            points.append(point)
-            if progress is not None:
-                progress(len(points), total)
-        trajectory = Trajectory(
-            frame=np.array(numbers, np.int64),
-            time=np.array(times, np.float64),
-            xy=np.array([point.xy or (np.nan, np.nan) for point in points], np.float64).reshape(-1, 2),
-            score=np.array([point.score for point in points], np.float64),
-            source=np.array([point.source for point in points], dtype=object),
-            size=(info.height, info.width),
-            fps=info.fps,
-        )
+        with closing(self.detect(video, start=start, length=length)) as detections:
+            for point in detections:
+                points.append(point)
+                if progress is not None:
+                    progress(len(points), total)
+        trajectory = Trajectory.from_points(points, size=(info.height, info.width), fps=info.fps)
         if self.rectifier is None:
             return trajectory
         network, facts = self.rectifier
         return rectify(trajectory, network, facts.window_weights)
+
+    def detect(
+        self,
+        video: str | PathLike,
+        *,
+        start: float = 0.0,
+        length: float | None = None,
+        background: np.ndarray | None = None,
+    ) -> Generator[Point, None, None]:
+        """What `track` collects, one point after the other and before any gap is filled.
+
+        Args and errors as in `track`, and:
+            background: as in `stream`; None to take the median of the part, if the weights need one.
+        """
+        info = probe(video)
+        letterbox = Letterbox((info.height, info.width), (self.config.height, self.config.width))
+        part = dict(size=letterbox.content[2:], start=start, length=length)
+        if self.config.background and background is None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", VideoWarning)  # detection reads the same frames and will warn
+                background = median_background(frame.image for frame in read_frames(video, **part))
+        with closing(read_frames(video, **part)) as frames:
+            yield from self._points(((frame.index, frame.time, frame.image) for frame in frames), letterbox, background)
 
     def stream(self, frames: Iterable[np.ndarray], *, background: np.ndarray | None = None) -> Iterator[Point]:
         """The ball in each frame of a sequence, as soon as no later frame can change it.
@@ -212,20 +204,33 @@ class BallTracker(ModelHubMixin):
         if first is None:
             return
         letterbox = Letterbox(first.shape[:2], (self.config.height, self.config.width))
-        yield from self._points(_chain_checked(first, frames), letterbox, background)
+        images = enumerate(_chain_checked(first, frames))
+        yield from self._points(((number, None, image) for number, image in images), letterbox, background)
 
     def _points(
-        self, images: Iterable[np.ndarray], letterbox: Letterbox, background: np.ndarray | None
+        self,
+        frames: Iterable[tuple[int, float | None, np.ndarray]],
+        letterbox: Letterbox,
+        background: np.ndarray | None,
     ) -> Iterator[Point]:
+        """The ball in each of the frames (number, time, image)."""
         if background is not None:
             background = letterbox.apply(background)
-        for number, heatmap in self.heatmaps((letterbox.apply(image) for image in images), background=background):
+        waiting = deque()  # (number, time) of frames that are in the network
+
+        def images() -> Iterator[np.ndarray]:
+            for number, time, image in frames:
+                waiting.append((number, time))
+                yield letterbox.apply(image)
+
+        for _, heatmap in self.heatmaps(images(), background=background):
+            number, time = waiting.popleft()
             found = decode(heatmap, self.threshold)
             if found is None:
-                yield Point(number, None, 0.0, "")
+                yield Point(number, None, 0.0, "", time)
             else:
-                x, y = letterbox.to_source(np.array([found.x, found.y]))
-                yield Point(number, (float(x), float(y)), found.score, "detected")
+                x, y = letterbox.to_source(np.array([found.x, found.y])).tolist()
+                yield Point(number, (x, y), found.score, "detected", time)
 
     def heatmaps(
         self, frames: Iterable[np.ndarray], *, background: np.ndarray | None = None

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
@@ -26,6 +27,17 @@ AGREE_ALWAYS = 0.005  # share of the frame's height within which two predictions
 AGREE_NEVER = 0.025  # share of the frame's height from which on they never do
 AGREE_ERRORS = 4.0  # in between: standard errors of their distance
 DEFAULT_HEIGHT = 720  # pixels, where the frame size is not known
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The ball in one frame."""
+
+    frame: int
+    xy: tuple[float, float] | None  # pixels of the source frame; None: no ball
+    score: float  # peak of the heatmap in [0, 1]; 0 where there is no ball
+    source: str  # one of SOURCES
+    time: float | None = None  # seconds; None if unknown
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +89,21 @@ class Trajectory:
             raise ValueError(f"size must be (height, width) of at least 1 pixel, not {self.size}")
         if self.fps is not None and self.fps <= 0:
             raise ValueError(f"fps must be positive, not {self.fps}")
+
+    @classmethod
+    def from_points(
+        cls, points: Sequence[Point], *, size: tuple[int, int] | None = None, fps: Fraction | None = None
+    ) -> "Trajectory":
+        """The trajectory of consecutive points; `size` (height, width) and `fps` are those of their video."""
+        return cls(
+            frame=[point.frame for point in points],
+            time=[np.nan if point.time is None else point.time for point in points],
+            xy=np.array([point.xy or (np.nan, np.nan) for point in points], np.float64).reshape(-1, 2),
+            score=[point.score for point in points],
+            source=[point.source for point in points],
+            size=size,
+            fps=fps,
+        )
 
     def __len__(self) -> int:
         return len(self.frame)
