@@ -1,0 +1,79 @@
+"""Peak memory of `tracknetv5 track` on a short and on a long video.
+
+    python -m benchmarks.memory --video CLIP [--minutes 1 10] --output FILE.json
+
+The clip is repeated, without encoding it again, until the videos are as long as asked.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import av
+
+from benchmarks.environment import command, machine, versions
+
+
+def repeated(clip: Path, output: Path, seconds: float) -> int:
+    """Write the clip's video stream over and over until it lasts `seconds`; the number of frames."""
+    frames = offset = 0
+    with av.open(str(output), "w") as target:
+        stream = None
+        while True:
+            with av.open(str(clip)) as source:
+                video = source.streams.video[0]
+                if stream is None:
+                    stream = target.add_stream_from_template(video)
+                    step = int(1 / (video.average_rate * video.time_base))
+                end = 0
+                for packet in source.demux(video):
+                    if packet.dts is None:
+                        continue
+                    packet.pts, packet.dts, packet.stream = packet.pts + offset, packet.dts + offset, stream
+                    end = max(end, packet.pts + step)
+                    target.mux(packet)
+                    frames += 1
+                offset = end
+                if offset * video.time_base >= seconds:
+                    return frames
+
+
+def peak_megabytes(arguments: Sequence[str]) -> float:
+    """Largest resident memory of a command.
+
+    Raises:
+        subprocess.CalledProcessError: the command failed.
+    """
+    with subprocess.Popen(arguments, stdout=subprocess.DEVNULL) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, arguments)
+    return usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)  # bytes there, kilobytes elsewhere
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__.splitlines()[0])
+    parser.add_argument("--video", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, nargs="+", default=[1, 10])
+    parser.add_argument("--output", type=Path, required=True)
+    options = parser.parse_args(arguments)
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for minutes in options.minutes:
+            video = Path(folder, f"{minutes:g}min.mp4")
+            frames = repeated(options.video, video, 60 * minutes)
+            track = [sys.executable, "-m", "tracknetv5", "track", str(video), "--output", folder]
+            rows.append({"minutes": minutes, "frames": frames, "peak_mb": round(peak_megabytes(track))})
+            print(rows[-1])
+    report = {"command": command(), "machine": machine(), "env": versions("torch", "av", "numpy"), "runs": rows}
+    options.output.write_text(json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
