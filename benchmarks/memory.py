@@ -7,7 +7,6 @@ The clip is repeated, without encoding it again, until the videos are as long as
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -43,18 +42,23 @@ def repeated(clip: Path, output: Path, seconds: float) -> int:
                     return frames
 
 
+# A process counts what its parent held when it was started, so a small one stands between.
+WATCH = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+
+
 def peak_megabytes(arguments: Sequence[str]) -> float:
     """Largest resident memory of a command.
 
     Raises:
         subprocess.CalledProcessError: the command failed.
     """
-    with subprocess.Popen(arguments, stdout=subprocess.DEVNULL) as process:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, arguments)
-    return usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)  # bytes there, kilobytes elsewhere
+    watch = [sys.executable, "-c", WATCH, *arguments]
+    peak = int(subprocess.run(watch, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)  # bytes there, kilobytes elsewhere
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
