@@ -8,11 +8,12 @@ chooses the threshold on the training clips, scores the validation split once wi
 
 import argparse
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import accuracy
 from benchmarks.report import RESULTS
 from tracknetv5 import BallTracker
 from tracknetv5.data.readers import read_clips
@@ -48,10 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     folder = PRETRAINED / config.model
     BallTracker(model, config).save_pretrained(folder)
-    output = RESULTS / "accuracy_val.json"
-    accuracy.main(
-        ["--data", str(options.data), "--split", "val", "--weights", config.model, "--output", str(output)]
-    )
+    output = (RESULTS / "accuracy_val.json").relative_to(Path.cwd())  # as it is to be read in the recorded command
+    score = ["--data", str(options.data), "--split", "val", "--weights", config.model, "--output", str(output)]
+    subprocess.run([sys.executable, "-m", "benchmarks.accuracy", *score], check=True)
     (result,) = json.loads(output.read_text())["results"]
     sports = {"all": result["by_sport"].pop("all")} | result["by_sport"]
     names = ("f1", "precision", "recall")

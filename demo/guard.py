@@ -109,7 +109,7 @@ def _is_container(path: Path) -> bool:
 def _check_header(path: Path) -> None:
     """Refuse a tiny file that would unfold into enormous pictures, from its header: no frame is decoded here."""
     try:
-        with av.open(path) as container:
+        with av.open(path, metadata_errors="replace") as container:
             largest = max((s.width * s.height for s in container.streams.video), default=0)
     except av.FFmpegError:
         return  # `probe` says what is wrong, in better words

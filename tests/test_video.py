@@ -372,3 +372,20 @@ def test_writer_refuses_what_it_cannot_write(tmp_path):
             with pytest.raises(ValueError, match="uint8 image"):
                 writer.write(picture(0, 70, 128))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_part_without_a_frame_says_so(tmp_path):
+    path = encode(tmp_path / "a.mp4", [picture(k) for k in range(6)])
+    with pytest.raises(VideoError, match="choose a longer part"):
+        list(read_frames(path, start=0.11, length=0.01))
+
+
+def test_a_title_that_is_not_utf8(tmp_path):
+    path = encode(tmp_path / "a.avi", [picture(k) for k in range(3)], codec="mpeg4")
+    data = path.read_bytes()
+    title = b"INAM" + (6).to_bytes(4, "little") + b"caf\xe9s\0"
+    chunk = b"LIST" + (4 + len(title)).to_bytes(4, "little") + b"INFO" + title
+    place = data.index(b"LIST", 16)
+    size = int.from_bytes(data[4:8], "little") + len(chunk)
+    path.write_bytes(data[:4] + size.to_bytes(4, "little") + data[8:place] + chunk + data[place:])
+    assert len(list(read_frames(path))) == 3

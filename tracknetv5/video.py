@@ -144,6 +144,7 @@ def _frames(info: VideoInfo, size: tuple[int, int] | None, start: float, length:
     height, width = size or (info.height, info.width)
     end = float("inf") if length is None else start + length
     index, time, shown = -1, 0.0, 0.0  # of the last frame: number, start and end in seconds
+    chosen = 0  # frames within the part
     damaged, lost = False, float("inf")  # lost: earliest timestamp that did not decode
     intact, last_good = True, "none"
     with _open(info.path) as (container, stream):
@@ -163,7 +164,10 @@ def _frames(info: VideoInfo, size: tuple[int, int] | None, start: float, length:
             if time < start - TIME_TOLERANCE:
                 continue
             if time >= end - TIME_TOLERANCE:
+                if not chosen:
+                    raise VideoError(f"{info.path}: no frame from {start:g} s to {end:g} s; choose a longer part")
                 break
+            chosen += 1
             orientation = _orientation(raw)
             stored = (width, height) if not orientation[0] else (height, width)
             # AREA matches cv2.INTER_AREA to 0.05 px; FAST_BILINEAR would shift the picture by a pixel.
@@ -208,7 +212,7 @@ def _open(path: Path) -> Iterator[tuple[av.container.InputContainer, av.video.Vi
     if path.stat().st_size == 0:
         raise VideoError(f"{path}: is empty; export or download the video again")
     try:
-        container = av.open(path)
+        container = av.open(path, metadata_errors="replace")  # titles need not be UTF-8
     except av.FFmpegError as error:
         if _index_lost(path):
             raise VideoError(

@@ -4,7 +4,6 @@ import csv
 import json
 import math
 import time
-from collections import deque
 from copy import deepcopy
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from tracknetv5.training.loss import weighted_bce
 from tracknetv5.training.validate import validate
 from tracknetv5.weights import WeightsConfig, round_weights, save_weights
 
-RECENT = 32  # batches kept to estimate the statistics of batch norm
+NORM_WINDOWS = 256  # windows on which the statistics of batch norm are measured
 LOG_COLUMNS = ("windows", "hours", "loss", "rate", "windows_per_second")
 
 
@@ -85,7 +84,6 @@ class Trainer:
             model.parameters(), lr=optim.rate, weight_decay=optim.weight_decay, eps=1e-12, fused=True
         )
         self.progress = Progress()
-        self.recent: deque[Tensor] = deque(maxlen=RECENT)
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.accelerator.register_for_checkpointing(self.progress, self.ema.module)
 
@@ -112,7 +110,6 @@ class Trainer:
         step = optim.batch * self.accelerator.num_processes
         losses, clock = [], time.monotonic()
         for batch in self.accelerator.prepare(loader):
-            self.recent.append(batch[0])
             losses.append(self._step(*batch))
             progress.windows += step
             self.ema.update(self.accelerator.unwrap_model(self.model), step=progress.windows // step)
@@ -180,7 +177,11 @@ class Trainer:
         """
         network = deepcopy(self.ema.module)
         network.load_state_dict(round_weights(network.state_dict()))
-        update_bn((frames.float() / 255 for frames in self.recent), network)
+        # Windows from the end of the stream: the same ones whether the run was interrupted or not.
+        last = self.progress.windows - 1
+        windows = [self.dataset[max(last - k, 0)][0] for k in range(NORM_WINDOWS)]
+        batches = torch.stack(windows).split(self.config.optim.batch)
+        update_bn((frames.to(self.accelerator.device).float() / 255 for frames in batches), network)
         return network.eval()
 
     def validate(self) -> None:
