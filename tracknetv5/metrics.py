@@ -1,4 +1,4 @@
-"""Detection scores as the TrackNet papers define them, and the protocols that decide what is counted."""
+"""Detection scores as the TrackNet papers define them."""
 
 from dataclasses import asdict, dataclass
 
