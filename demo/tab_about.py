@@ -29,7 +29,8 @@ a ball moves, and it corrects a first draft with a small Transformer that sees a
 
 ## Your video
 
-Uploads and results are deleted an hour after they were made. Nothing is kept, and nobody else sees them.
+Uploads and results are deleted an hour after they were made, and nobody else sees them. A small copy of the first
+seconds of a clip that was opened in the second or third tab stays in temporary storage until others take its place.
 """
 
 LICENCES = """
