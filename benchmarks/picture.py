@@ -9,7 +9,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 
 from tracknetv5 import BallTracker
 from tracknetv5.draw import draw_ball, heat_overlay, polarity_image
@@ -28,9 +27,7 @@ def panels() -> list[np.ndarray]:
     size = (tracker.config.height, tracker.config.width)
     frames = [frame.image for frame in read_frames(CLIP)][FIRST : FIRST + 3]
     images = [Letterbox(frame.shape[:2], size).apply(frame) for frame in frames]
-    batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)[None].float() / 255
-    with torch.inference_mode():
-        seen = tracker.model.inspect(batch)
+    seen = tracker.inspect(images)
     brighter, darker = np.sqrt(seen.polarity[0, 0].numpy())  # the square root shows faint motion, too
     draft, refined = (part[0, 1].sigmoid().numpy() for part in (seen.gated_draft, seen.logits))
     found = decode(refined, tracker.threshold)

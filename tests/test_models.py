@@ -310,3 +310,19 @@ def test_golden_outputs(name):
 if __name__ == "__main__":
     lines = [f'"{name}": {json.dumps([round(value, 6) for value in golden(name)])}' for name in list_models()]
     GOLDEN.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def test_autocast_leaves_the_stem_in_32_bits():
+    # Training under autocast once learnt the rounding of the stem, and failed in 32 bits.
+    torch.manual_seed(0)
+    model = create_model("tracknet_v5_lite").train()
+    seen = []
+    model.backbone.stem.register_forward_hook(lambda stem, inputs, output: seen.append(output))
+    frames = torch.rand(1, 3, 3, 32, 64)
+    with torch.no_grad():
+        model(frames)
+        with torch.autocast("cpu", torch.bfloat16):
+            model(frames)
+    plain, autocast = seen
+    assert autocast.dtype == torch.float32
+    torch.testing.assert_close(autocast, plain, rtol=1e-5, atol=1e-5)

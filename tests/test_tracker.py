@@ -1,7 +1,7 @@
 """From weights and a video to a trajectory. Small networks whose answer is known take the place of trained ones."""
 
 import tracemalloc
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -69,6 +69,25 @@ def lite(tmp_path_factory):
     torch.manual_seed(0)
     config = WeightsConfig(model="tracknet_v5_lite", options={}, height=HEIGHT, width=WIDTH, threshold=0.3)
     return save_weights(create_model("tracknet_v5_lite").eval(), tmp_path_factory.mktemp("lite"), config, half=True)
+
+
+# --- one window
+
+
+@pytest.mark.parametrize("order", ["RGB", "BGR"])
+def test_inspect_is_what_the_heatmaps_come_from(lite, order):
+    tracker = BallTracker.from_pretrained(lite)
+    tracker.config = replace(tracker.config, channel_order=order)
+    window, _ = images(3)
+    seen = tracker.inspect(window)
+    heatmaps = [heatmap for _, heatmap in tracker.heatmaps(window)]
+    np.testing.assert_array_equal(seen.logits[0].sigmoid().numpy(), heatmaps)
+    assert seen.polarity.shape == (1, 2, 2, HEIGHT, WIDTH) and seen.logits.device.type == "cpu"
+
+
+def test_a_network_with_nothing_to_look_into():
+    with pytest.raises(ValueError, match="redness has nothing to look into"):
+        redness().inspect(images(3)[0])
 
 
 # --- positions

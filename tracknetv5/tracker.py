@@ -2,7 +2,7 @@
 
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from os import PathLike
 from pathlib import Path
@@ -16,6 +16,7 @@ from tracknetv5.background import median_background
 from tracknetv5.card import model_card, write_picture
 from tracknetv5.geometry import Letterbox
 from tracknetv5.heatmaps import HeatmapMerger, decode
+from tracknetv5.models.v5 import Inspection, TrackNetV5
 from tracknetv5.rectify import rectify
 from tracknetv5.trajectory import Point, Trajectory
 from tracknetv5.video import VideoWarning, probe, read_frames
@@ -255,6 +256,22 @@ class BallTracker(ModelHubMixin):
         for start, window in windows(counted(), length, self.step):
             yield from merger.add(start, self._infer(window, background))
         yield from merger.flush(count)
+
+    @torch.inference_mode()
+    def inspect(self, window: Sequence[np.ndarray]) -> Inspection:
+        """Everything that a V5 network computes for one window, on the CPU.
+
+        Args:
+            window: as many frames as the network takes (`config.frames`), (H, W, 3) uint8 RGB, letterboxed to the
+                input size.
+
+        Raises:
+            ValueError: a network that computes no more than its heatmaps, or a window of another shape.
+        """
+        if not isinstance(self.model, TrackNetV5):
+            raise ValueError(f"{self.config.model} has nothing to look into: take weights of tracknet_v5 or its sizes")
+        seen = self.model.inspect(self._tensor(np.stack(window)))
+        return Inspection(*(None if part is None else part.float().cpu() for part in seen))
 
     def _check_background(self, background: np.ndarray | None) -> None:
         if self.config.background and background is None:

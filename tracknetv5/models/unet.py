@@ -78,6 +78,21 @@ class ConvUnit(nn.Sequential):
             self.act, self.norm = act, norm
 
 
+class Stem(ConvUnit):
+    """A `BlockConv` unit in 32 bits, whatever autocast says: (B, Cin, H, W) -> (B, Cout, H / block, W / block).
+
+    Pixels and static attention are nearly constant, and what tells a ball is a small change of them, of the size of
+    the rounding of 16-bit sums. Batch norm would amplify that rounding, and training would come to lean on it.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, block: int, norm_first: bool):
+        super().__init__(channels_in, channels_out, norm_first, BlockConv(channels_in, channels_out, block))
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x.float())
+
+
 def conv_units(channels_in: int, channels_out: int, depth: int, norm_first: bool) -> nn.Sequential:
     channels = [channels_in] + [channels_out] * depth
     return nn.Sequential(*(ConvUnit(a, b, norm_first) for a, b in zip(channels, channels[1:], strict=False)))
@@ -93,7 +108,7 @@ class UNet(nn.Module):
         inputs = channels
         if options.stem > 1:
             inputs = options.stem_width
-            self.stem = ConvUnit(channels, inputs, norm_first, BlockConv(channels, inputs, options.stem))
+            self.stem = Stem(channels, inputs, options.stem, norm_first)
         self.encoder = nn.ModuleList()
         for width, depth in zip(widths, depths, strict=True):
             self.encoder.append(conv_units(inputs, width, depth, norm_first))
