@@ -67,13 +67,25 @@ def test_tennis_layout(tmp_path):
         cv2.imwrite(str(folder / f"{k:04d}.jpg"), picture(*ball(k)))
     (folder / "Label.csv").write_text(
         "file name,visibility,x-coordinate,y-coordinate,status\n"
-        "0001.jpg,1,24,31,0\n0002.jpg,0,,,\n0003.jpg,3,32,33,1\n"
+        "0001.jpg,1,24,31,0\n0002.jpg,0,,,\n0003.jpg,3,32,33,1\n0004.jpg,2,,,0\n"
     )
     (clip,) = read_clips(tmp_path)
     assert (clip.name, clip.group, clip.sport) == ("game10-Clip2", "game10", "tennis")
-    assert clip.visibility.tolist() == [-1, 1, 0, 1, -1]  # images without a row are not labelled
-    assert clip.difficulty.tolist() == [0, 1, 0, 3, 0]
+    assert clip.visibility.tolist() == [-1, 1, 0, 1, -1]  # not labelled: an image without a row, a ball without a place
+    assert clip.difficulty.tolist() == [0, 1, 0, 3, 2]
     assert len(list(clip.images(SIZE))) == 5
+
+
+def test_hard_and_occluded_balls_are_balls_in_every_layout(indexed):
+    labels = indexed / "tennis" / "a.csv"
+    labels.write_text(labels.read_text().replace("\n5,1,", "\n5,2,").replace("\n6,1,", "\n6,3,"))
+    clip = read_clips(indexed)[0]
+    assert clip.visibility.tolist() == [1, 1, 0, -1] + [1] * 8
+    assert clip.difficulty.tolist() == [1, 1, 0, 0, 1, 2, 3] + [1] * 5
+    assert not np.isnan(clip.xy[5:7]).any()
+    labels.write_text(labels.read_text().replace("\n5,2,", "\n5,,"))
+    with pytest.raises(DatasetError, match="a.mp4: Visibility"):
+        read_clips(indexed)
 
 
 def test_shuttlecock_layout(tmp_path):

@@ -22,6 +22,11 @@ def test_tolerance_is_strict():
     assert outcomes(np.array([(4.0, 0.0)]), labelled[:1], tolerance=5).tolist() == ["tp"]
 
 
+def test_a_ball_of_unknown_place_is_never_found():
+    labelled, predicted = np.array([NONE] * 3), np.array([(5, 5), NONE, NONE], float)
+    assert outcomes(predicted, labelled, ball=np.array([True, True, False])).tolist() == ["fp2", "fn", "tn"]
+
+
 def test_ratios_are_the_published_ones():
     published = json.loads((Path(__file__).parents[1] / "benchmarks" / "published.json").read_text())
     for row in published["tracknetv5_paper"]["table1_tracknetv2_tennis"]:

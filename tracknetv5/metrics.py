@@ -56,21 +56,26 @@ def _ratio(part: float, whole: float) -> float:
     return part / whole if whole else float("nan")
 
 
-def outcomes(predicted: np.ndarray, labelled: np.ndarray, tolerance: float = TOLERANCE) -> np.ndarray:
+def outcomes(
+    predicted: np.ndarray, labelled: np.ndarray, tolerance: float = TOLERANCE, ball: np.ndarray | None = None
+) -> np.ndarray:
     """The outcome of each frame.
 
     Args:
         predicted: (N, 2) predicted centres, NaN for no ball.
         labelled: (N, 2) true centres in the same pixels, NaN for no ball.
         tolerance: a prediction is right if it is *less than* this many pixels away.
+        ball: (N,) bool, whether there is a ball; None for where it is labelled. A ball whose place is not labelled is
+            "fp2" if one was predicted, as the papers count it, and "fn" if not.
 
     Returns:
         (N,) array of "tp", "fp1", "fp2", "tn", "fn".
     """
-    ball, found = ~np.isnan(labelled[:, 0]), ~np.isnan(predicted[:, 0])
+    located, found = ~np.isnan(labelled[:, 0]), ~np.isnan(predicted[:, 0])
+    missed = located if ball is None else ball
     near = np.linalg.norm(predicted - labelled, axis=1) < tolerance  # NaN is not near
     return np.select(
-        [ball & found & near, ball & found, found, ball],
+        [found & near, found & located, found, missed],
         ["tp", "fp1", "fp2", "fn"],
         default="tn",
     )

@@ -19,7 +19,8 @@ from tracknetv5.geometry import Letterbox
 from tracknetv5.video import probe, read_frames
 
 HIDDEN, VISIBLE, UNLABELLED = 0, 1, -1
-NO_CLASS = 0  # visibility class where the data set has none; 1 easy, 2 hard, 3 occluded
+EASY, HARD, OCCLUDED = CLASSES = 1, 2, 3  # how well a ball can be seen
+NO_CLASS = 0  # where the data set does not say
 
 
 class DatasetError(ValueError):
@@ -37,7 +38,7 @@ class Clip:
     source: Path  # a video, or a folder of images in order of their names' numbers
     xy: np.ndarray  # (N, 2) float64, pixels of the stored footage, NaN where no ball is labelled
     visibility: np.ndarray  # (N,) int8: VISIBLE, HIDDEN or UNLABELLED
-    difficulty: np.ndarray  # (N,) int8: 1 easy, 2 hard, 3 occluded, 0 none or not stated
+    difficulty: np.ndarray  # (N,) int8: EASY, HARD, OCCLUDED, or NO_CLASS; a ball of unknown place has one, too
 
     def __post_init__(self):
         count = len(self.visibility)
@@ -110,13 +111,15 @@ def _read_tennis(path: Path) -> Clip:
     numbers = labels["file name"].str.extract(r"(\d+)", expand=False).astype(int)
     present = [int(image.stem) for image in _images(path.parent)]
     labels = labels.set_index(numbers.to_numpy()).reindex(present).reset_index(drop=True)
-    difficulty = labels["visibility"].fillna(UNLABELLED)
+    stated = labels["visibility"].fillna(UNLABELLED)
+    located = labels[["x-coordinate", "y-coordinate"]].notna().all(axis=1)
     labels = pd.DataFrame(
         {
-            "Visibility": difficulty.clip(upper=1),
+            # Some rows say that a ball is visible but not where: nothing to learn from, and not "no ball".
+            "Visibility": stated.where(located | (stated <= HIDDEN), UNLABELLED),
             "X": labels["x-coordinate"],
             "Y": labels["y-coordinate"],
-            "Class": difficulty.clip(lower=0),
+            "Class": stated.clip(lower=NO_CLASS),
         }
     )
     game = path.parent.parent.name
@@ -146,10 +149,18 @@ def _clip(name: str, sport: str, group: str, split: str, source: Path, labels: p
         raise DatasetError(f"{source}: the labels are there, the footage is not: put the clip beside them")
     if missing := {"Visibility", "X", "Y"} - set(labels.columns):
         raise DatasetError(f"labels of {source}: no column {', '.join(sorted(missing))}")
-    visibility = labels["Visibility"].to_numpy(np.int8)
+    stated = labels["Visibility"]
+    if not stated.isin([UNLABELLED, HIDDEN, *CLASSES]).all():
+        raise DatasetError(f"labels of {source}: Visibility must be -1, 0, 1, 2 or 3 in every row")
+    visibility = stated.clip(upper=VISIBLE).to_numpy(np.int8)
     xy = labels[["X", "Y"]].to_numpy(np.float64, copy=True)
     xy[visibility != VISIBLE] = np.nan
-    difficulty = labels["Class"].fillna(NO_CLASS) if "Class" in labels else pd.Series(NO_CLASS, labels.index)
+    if "Class" in labels:
+        difficulty = labels["Class"].fillna(NO_CLASS)
+    elif stated.max() > VISIBLE:  # Visibility is itself the class
+        difficulty = stated.clip(lower=NO_CLASS)
+    else:
+        difficulty = pd.Series(NO_CLASS, labels.index)
     return Clip(name, sport, group, split, source, xy, visibility, difficulty.to_numpy(np.int8))
 
 
