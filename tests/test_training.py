@@ -1,14 +1,17 @@
 """Loss, schedule, configuration and a tiny run, resumed."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 pytest.importorskip("accelerate")
 
 from tracknetv5 import create_model
+from tracknetv5.cli import app
 from tracknetv5.data.synthetic import write_rally
 from tracknetv5.models.motion import interleave
 from tracknetv5.training.config import OptimOptions, read_config
@@ -53,14 +56,52 @@ def test_learning_rate_rises_holds_and_falls():
     [
         ("[data]\nroot='x'\nsplt='train'", "splt"),
         ("[data]\nroot='x'\n[optimiser]\nrate=1", "optimiser"),
-        ("[data]\nsplit='train'", "root is missing"),
+        ("[data]\nsplit='train'", r"\[data\] root is missing"),
+        ("[model]\n", r"\[data\] root is missing"),
         ("[data", "not valid TOML"),
+        ("data = 3", "data must be a table"),
+        ("[data]\nroot=1", r"\[data\] root must be a string, not 1"),
+        ("[data]\nroot='x'\nsize=[288, 512.0]", r"\[data\] size must be a list of two whole numbers"),
+        ("[data]\nroot='x'\nsize=288", "size must be a list of two"),
+        ("[data]\nroot='x'\ncrop=[]", "crop must be a list of two"),
+        ("[data]\nroot='x'\ncrop=[0, 64]", "crop must be above 0"),
+        ("[data]\nroot='x'\ncrop=[320, 64]", "crop must fit into the size"),
+        ("[data]\nroot='x'\nhold_out='court'", "hold_out must be a list of strings"),
+        ("[data]\nroot='x'\nhold_out=[1]", "hold_out must be a list of strings"),
+        ("[data]\nroot='x'\n[optim]\nwindows='many'", r"\[optim\] windows must be a whole number, not 'many'"),
+        ("[data]\nroot='x'\n[optim]\nwindows=1e3", "windows must be a whole number"),
+        ("[data]\nroot='x'\n[optim]\nwindows=-1", "windows must be finite and not negative, not -1"),
+        ("[data]\nroot='x'\n[optim]\nbatch=0", "batch must be above 0"),
+        ("[data]\nroot='x'\n[optim]\nbatch=true", "batch must be a whole number, not True"),
+        ("[data]\nroot='x'\n[optim]\nrate='1e-3'", "rate must be a number"),
+        ("[data]\nroot='x'\n[optim]\nrate=nan", "rate must be finite"),
+        ("[data]\nroot='x'\n[optim]\nema=1.5", "ema must be at most 1"),
+        ("[data]\nroot='x'\n[optim]\nprecision='half'", "precision must be no or bf16 or fp16, not 'half'"),
+        ("[data]\nroot='x'\n[model]\noptions=[1]", r"\[model\] options must be a table"),
+        ("[data]\nroot='x'\n[model]\nname='tracknet_v3'", "tracknet_v2, .*tracknet_v5_lite.* not 'tracknet_v3'"),
+        ("[data]\nroot='x'\n[model]\nname='inpaintnet'", "not 'inpaintnet'"),
+        ("[data]\nroot='x'\n[sampling]\nsports={padel='half'}", "sports must be a table of numbers"),
+        ("[data]\nroot='x'\n[sampling]\nsports={padel=-1}", "sports must be finite and not negative"),
+        ("[data]\nroot='x'\n[sampling]\nstrides=[0.5, 0.4]", "strides must be probabilities that sum to 1"),
+        ("[data]\nroot='x'\n[augment]\nscale=[1.3, 0.8]", "scale must be"),
+        ("[data]\nroot='x'\n[augment]\nflip=2", r"\[augment\] flip must be at most 1"),
     ],
 )
 def test_faults_in_a_config_are_named(tmp_path, text, message):
     (tmp_path / "run.toml").write_text(text)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=rf"run\.toml: .*{message}"):
         read_config(tmp_path / "run.toml")
+
+
+def test_whole_numbers_are_numbers(tmp_path):
+    text = "[data]\nroot='x'\nsplit='train'\ncrop=[32, 64]\n[optim]\nrate=1\n[sampling]\nsports={padel=1, tennis=0.5}"
+    (tmp_path / "run.toml").write_text(text)
+    config = read_config(tmp_path / "run.toml")
+    assert (config.optim.rate, config.data.crop, config.sampling.sports["padel"]) == (1, (32, 64), 1)
+
+
+def test_the_configuration_of_the_bundled_weights_is_read():
+    assert read_config(Path(__file__).parents[1] / "benchmarks" / "training" / "lite.toml").optim.windows > 0
 
 
 @pytest.fixture(scope="module")
@@ -156,3 +197,23 @@ def test_an_unknown_group_to_hold_out_is_named(tmp_path, rallies):
     object.__setattr__(config.data, "hold_out", ("wimbledon",))
     with pytest.raises(ValueError, match="wimbledon"):
         Trainer(config)
+    object.__setattr__(config.data, "hold_out", ("court-a",))
+    with pytest.raises(ValueError, match="none is left to train on"):
+        Trainer(config)
+
+
+def test_options_that_no_network_can_have_are_named(tmp_path, rallies):
+    config = write_config(tmp_path, rallies, "odd", 2)
+    object.__setattr__(config.model, "options", {"dim": "wide"})
+    with pytest.raises(ValueError, match=r"\[model\] options .*wide"):
+        Trainer(config)
+
+
+def test_the_command_tells_what_stops_a_run_in_one_line(tmp_path, rallies, monkeypatch):
+    def stopped(self):
+        raise ValueError("the ball is lost")
+
+    write_config(tmp_path, rallies, "stopped", 2)
+    monkeypatch.setattr(Trainer, "run", stopped)
+    result = CliRunner().invoke(app, ["train", str(tmp_path / "stopped.toml")])
+    assert result.exit_code == 1 and result.stderr == "error: the ball is lost\n"

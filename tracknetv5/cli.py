@@ -113,10 +113,10 @@ def train(config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="Wh
     except ImportError as error:
         _fail(f"{error.name} is not installed: pip install tracknetv5[train]")
     try:
-        trainer = Trainer(read_config(config))
+        weights = Trainer(read_config(config)).run()
     except (ValueError, OSError) as error:
         _fail(error)
-    typer.echo(f"weights: {trainer.run()}")
+    typer.echo(f"weights: {weights}")
 
 
 @app.command()

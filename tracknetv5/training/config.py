@@ -1,17 +1,41 @@
 """What a training run is, read from a TOML file. Every field may be left out but `data.root`."""
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from types import UnionType
+from typing import get_args, get_origin
 
 from tracknetv5.data.augment import AugmentOptions
 from tracknetv5.data.dataset import SamplingOptions
+from tracknetv5.models import list_models
+
+# The trainer feeds frames alone: V3 wants a background too, and InpaintNet wants trajectories.
+TRAINABLE = tuple(name for name in list_models() if name not in ("tracknet_v3", "inpaintnet"))
+PRECISIONS = ("no", "bf16", "fp16")
+
+# Numbers are finite and not negative. These are above 0 as well, and those a share, at most 1.
+POSITIVE = ("size", "crop", "windows", "batch", "rate", "clip", "scale")
+SHARES = ("ema", "flip", "reverse", "blur", "noise")
+IN_WORDS = {
+    str: "a string",
+    int: "a whole number",
+    float: "a number",
+    tuple[str, ...]: "a list of strings",
+    tuple[float, ...]: "a list of numbers",
+    tuple[float, float]: "a list of two numbers",
+    tuple[int, int]: "a list of two whole numbers",
+    tuple[int, int] | None: "a list of two whole numbers",
+    Mapping: "a table",
+    Mapping[str, float]: "a table of numbers",
+}
 
 
 @dataclass(frozen=True)
 class ModelOptions:
-    name: str = "tracknet_v5_lite"
+    name: str = "tracknet_v5_lite"  # one of TRAINABLE
     options: Mapping = field(default_factory=dict)  # overrides for create_model
     init: str = ""  # weights to start from: a folder or Hub id; empty for random weights
 
@@ -24,7 +48,7 @@ class DataOptions:
     hold_out: tuple[str, ...] = ()  # groups (venues, matches) that are validated on and never trained on
     validate: str = ""  # split to validate on where nothing is held out; empty: none
     size: tuple[int, int] = (288, 512)  # pixels (height, width) of the model's input
-    crop: tuple[int, int] = ()  # pixels; train on random parts of this size; empty: whole frames
+    crop: tuple[int, int] | None = None  # pixels; train on random parts of this size; None: whole frames
 
 
 @dataclass(frozen=True)
@@ -37,7 +61,7 @@ class OptimOptions:
     weight_decay: float = 0.01
     clip: float = 1.0  # largest norm of the gradient
     ema: float = 0.999  # decay of the averaged weights, a step
-    precision: str = "no"  # Accelerate's mixed precision: "no", "bf16", "fp16"
+    precision: str = "no"  # Accelerate's mixed precision, one of PRECISIONS
     seed: int = 0
     workers: int = 1  # processes that prepare windows
 
@@ -52,12 +76,37 @@ class OutputOptions:
 
 @dataclass(frozen=True)
 class TrainConfig:
+    """All there is to say about a run. Raises ValueError when built from values that cannot be meant."""
+
     data: DataOptions
     model: ModelOptions = ModelOptions()
     optim: OptimOptions = OptimOptions()
     sampling: SamplingOptions = SamplingOptions()
     augment: AugmentOptions = AugmentOptions()
     output: OutputOptions = OutputOptions()
+
+    def __post_init__(self):
+        for table in fields(self):
+            options = getattr(self, table.name)
+            for item in fields(options):
+                value = getattr(options, item.name)
+                if wanted := _wanted(item.name, item.type, value):
+                    raise ValueError(f"[{table.name}] {item.name} must be {wanted}, not {value!r}")
+        if not self.data.root:
+            raise ValueError("[data] root is missing: name the folder of labelled clips")
+        if self.model.name not in TRAINABLE:
+            raise ValueError(
+                f"[model] name must be that of a network that takes frames alone, {', '.join(TRAINABLE)}, "
+                f"not {self.model.name!r}"
+            )
+        if self.optim.precision not in PRECISIONS:
+            raise ValueError(f"[optim] precision must be {' or '.join(PRECISIONS)}, not {self.optim.precision!r}")
+        if self.data.crop and any(part > whole for part, whole in zip(self.data.crop, self.data.size, strict=True)):
+            raise ValueError(f"[data] crop must fit into the size {self.data.size}, not {self.data.crop}")
+        if self.augment.scale[0] > self.augment.scale[1]:
+            raise ValueError(f"[augment] scale must be (least, most), not {self.augment.scale}")
+        if not math.isclose(sum(self.sampling.strides), 1):
+            raise ValueError(f"[sampling] strides must be probabilities that sum to 1, not {self.sampling.strides}")
 
     def as_dict(self) -> dict:
         return asdict(self)
@@ -67,26 +116,29 @@ def read_config(path: Path | str) -> TrainConfig:
     """Read a TOML file with the tables of `TrainConfig`.
 
     Raises:
-        ValueError: the file is missing or damaged, or has a table or key that does not exist; the message lists those
-            that do.
+        ValueError: the file is missing or damaged, has a table or key that does not exist (the message lists those
+            that do), or a value of the wrong type or out of range.
     """
     path = Path(path)
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # of TOML, or of UTF-8
         raise ValueError(f"{path}: not valid TOML: {error}") from error
     sections = {item.name: item.type for item in fields(TrainConfig)}
     _check_names(path, "table", tables, sections)
-    if not tables.get("data", {}).get("root"):
-        raise ValueError(f"{path}: [data] root is missing: name the folder of labelled clips")
-    parsed = {}
+    parsed = {"data": DataOptions()}
     for name, table in tables.items():
+        if not isinstance(table, dict):
+            raise ValueError(f"{path}: {name} must be a table, [{name}], not {table!r}")
         options = {item.name for item in fields(sections[name])}
         _check_names(path, f"key of [{name}]", table, options)
         parsed[name] = sections[name](**{key: _frozen(value) for key, value in table.items()})
-    return TrainConfig(**parsed)
+    try:
+        return TrainConfig(**parsed)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _check_names(path: Path, what: str, given, known) -> None:
@@ -96,3 +148,32 @@ def _check_names(path: Path, what: str, given, known) -> None:
 
 def _frozen(value):
     return tuple(value) if isinstance(value, list) else value
+
+
+def _wanted(name: str, kind, value) -> str:
+    """What an option of this name and type must be if `value` is not that; empty if it is."""
+    if not _fits(value, kind):
+        return IN_WORDS[kind]
+    if kind is Mapping:  # options of the network, which knows what it takes
+        return ""
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple) else [value]
+    numbers = [part for part in parts if isinstance(part, int | float)]
+    if not all(0 <= number < math.inf for number in numbers):
+        return "finite and not negative"
+    if name in POSITIVE and 0 in numbers:
+        return "above 0"
+    if name in SHARES and value > 1:
+        return "at most 1"
+    return ""
+
+
+def _fits(value, kind) -> bool:
+    inner = get_args(kind)
+    if isinstance(kind, UnionType):
+        return any(_fits(value, each) for each in inner)
+    if get_origin(kind) is tuple:
+        kinds = inner[:1] * len(value) if ... in inner and isinstance(value, tuple) else inner
+        return isinstance(value, tuple) and len(value) == len(kinds) and all(map(_fits, value, kinds))
+    if get_origin(kind) is Mapping:
+        return isinstance(value, Mapping) and all(_fits(each, inner[1]) for each in value.values())
+    return isinstance(value, int | float if kind is float else kind) and not isinstance(value, bool)

@@ -64,16 +64,19 @@ class Trainer:
         self.accelerator = Accelerator(mixed_precision=optim.precision)
         torch.manual_seed(optim.seed)
         training, self.held_out = _divide(config)
-        model = create_model(config.model.name, pretrained=config.model.init or None, **config.model.options).train()
+        try:
+            model = create_model(config.model.name, pretrained=config.model.init or None, **config.model.options)
+        except (TypeError, RuntimeError, AssertionError) as error:  # torch's layers raise any of these
+            raise ValueError(f"[model] options {dict(config.model.options)}: {error}") from error
         self.length = model.options.frames
-        model = model.to(self.accelerator.device, memory_format=torch.channels_last)
+        model = model.train().to(self.accelerator.device, memory_format=torch.channels_last)
         self.ema = ModelEmaV3(model, decay=optim.ema, use_warmup=True)
         self.dataset = WindowDataset(
             training,
             count=optim.windows,
             length=self.length,
             size=config.data.size,
-            crop=config.data.crop or None,
+            crop=config.data.crop,
             cache=self.cache,
             augmentation=config.augment,
             sampling=config.sampling,
@@ -204,6 +207,8 @@ def _divide(config: TrainConfig) -> tuple[list[Clip], list[Clip]]:
     if unknown := set(data.hold_out) - groups:
         raise ValueError(f"no group is called {sorted(unknown)[0]!r} in {data.root}: choose from {sorted(groups)}")
     if data.hold_out:
-        held_out = [clip for clip in clips if clip.group in data.hold_out]
-        return [clip for clip in clips if clip.group not in data.hold_out], held_out
+        training = [clip for clip in clips if clip.group not in data.hold_out]
+        if not training:
+            raise ValueError(f"{data.root}: every group is held out, {sorted(groups)}: none is left to train on")
+        return training, [clip for clip in clips if clip.group in data.hold_out]
     return clips, read_clips(data.root, data.validate) if data.validate else []
