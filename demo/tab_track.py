@@ -11,6 +11,7 @@ import gradio as gr
 from demo import charts, guard, models, parts, words
 from demo.runs import Runs
 from demo.tracking import Cancelled, Progress, Result, run
+from tracknetv5.draw import STYLES
 from tracknetv5.video import VideoError
 
 EXAMPLES = Path(__file__).parent / "examples"
@@ -21,6 +22,11 @@ STEPS = (
     "Press “Find the ball” and watch its path appear.",
     "Take home the marked video, and every position as a table.",
 )
+STYLE_NAMES = {
+    "comet": "Comet: a ring and a fading tail",
+    "dots": "Dots: one a frame, far apart where the ball is fast",
+    "ring": "Ring: nothing but the ball",
+}
 QUEUE = "track"  # one line for the page and for programs
 RUNS_AT_ONCE = 2  # they share the cores slice by slice; more would make everyone slow
 
@@ -127,7 +133,15 @@ def _settings() -> list[gr.components.Component]:
             info="Bridges short gaps where the flight on both sides agrees; such points are marked. Costs nothing.",
         )  # fmt: skip
         draw = gr.Checkbox(True, label="Make the video with the ball marked", info="About half of the waiting time.")
-    return [weights, looks, threshold, gaps, draw]
+        style = style_choice()
+    return [weights, looks, threshold, gaps, draw, style]
+
+
+def style_choice() -> gr.Radio:
+    return gr.Radio(
+        [(text, style) for style, text in STYLE_NAMES.items()], value=STYLES[0], label="How the ball is marked",
+        info="All three take the same time.",
+    )  # fmt: skip
 
 
 def describe(video: str | None) -> tuple:
@@ -168,7 +182,7 @@ def _start(video, start, length, weights, looks, threshold) -> tuple:
 
 def track_live(
     video: str | None, start: float | None, length: float | None, weights: str, looks: int, threshold: float,
-    gaps: int, draw: bool, request: gr.Request,
+    gaps: int, draw: bool, style: str, request: gr.Request,
 ) -> Iterator[Page]:  # fmt: skip
     """Updates for the page while it tracks, then all results."""
     try:
@@ -176,7 +190,7 @@ def track_live(
         yield _at_start()
         end = job.start + job.frames / float(job.info.fps) if job.frames else None
         with runs.started(request) as stop, tempfile.TemporaryDirectory(prefix="tracknetv5-") as folder:
-            for news in run(tracker, job, Path(folder), stop, fill_gaps=int(gaps), overlay=draw):
+            for news in run(tracker, job, Path(folder), stop, fill_gaps=int(gaps), overlay=draw, style=style):
                 yield _at_work(news, end) if isinstance(news, Progress) else _at_end(news)
     except Cancelled:
         yield _stopped("Stopped. Press “Find the ball” to start again.")
@@ -253,6 +267,7 @@ def track(
     threshold: float = 0,
     gaps: int = 0,
     draw: bool = True,
+    style: str = STYLES[0],
 ) -> Iterator[tuple[str, str | None, str]]:
     """Find the ball in every frame of a sports video (tennis, badminton, padel ...).
 
@@ -265,6 +280,7 @@ def track(
         threshold: heat above which a peak is a ball, between 0 and 1; 0 is as trained.
         gaps: fill gaps of up to so many frames where the flight on both sides agrees.
         draw: also make the video with the ball marked.
+        style: how the ball is marked: "comet" (ring and fading tail), "dots" (ring and a dot a frame) or "ring".
 
     Returns:
         CSV with one row a frame (pixels of the video), MP4 with the ball marked, a summary in words.
@@ -273,7 +289,7 @@ def track(
     try:
         tracker, job = _start(video, start, length, weights or models.default(), looks, threshold)
         with tempfile.TemporaryDirectory(prefix="tracknetv5-") as folder:
-            for news in run(tracker, job, Path(folder), stop, fill_gaps=int(gaps), overlay=draw):
+            for news in run(tracker, job, Path(folder), stop, fill_gaps=int(gaps), overlay=draw, style=style):
                 if isinstance(news, Result):
                     yield str(news.csv), news.overlay and str(news.overlay), words.summary(news.trajectory)
     except (guard.Refused, VideoError) as error:

@@ -5,7 +5,8 @@ import time
 import warnings
 import zipfile
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +16,13 @@ from demo.court import draw_court, empty_court
 from demo.guard import MAX_FRAMES, Job
 from demo.models import INFERENCE, SLICE_SECONDS
 from tracknetv5.background import median_background
+from tracknetv5.draw import STYLES
 from tracknetv5.geometry import Letterbox
 from tracknetv5.overlay import write_overlay
 from tracknetv5.rectify import rectify
 from tracknetv5.tracker import BallTracker
 from tracknetv5.trajectory import Point, Trajectory
-from tracknetv5.video import Frame, VideoWarning, read_frames
+from tracknetv5.video import VideoWarning, read_frames
 
 # Drawing and encoding keep one core busy each; no more of them at a time than a small machine has cores.
 RENDERING = ThreadPoolExecutor(2, thread_name_prefix="rendering")
@@ -79,9 +81,11 @@ class Detector:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", VideoWarning)
             more = any(time.monotonic() > until for _ in self._detected())
+        # What is caught is the whole process's: other threads may have warned of other visitors' videos meanwhile.
+        name = f"{self._job.info.path}: "
         for item in caught:
-            if issubclass(item.category, VideoWarning):
-                self.warning = str(item.message).removeprefix(f"{self._job.info.path}: ")
+            if issubclass(item.category, VideoWarning) and str(item.message).startswith(name):
+                self.warning = str(item.message).removeprefix(name)
         return more
 
     def close(self) -> None:
@@ -100,21 +104,35 @@ class Detector:
             yield point
 
 
-def _frames(tracker: BallTracker, job: Job) -> Generator[Frame, None, None]:
+def _images(tracker: BallTracker, job: Job, cancel: threading.Event) -> Iterator[np.ndarray]:
+    """The frames of the part in the size that the network sees; raises Cancelled soon after `cancel` is set."""
     info, config = job.info, tracker.config
     size = Letterbox((info.height, info.width), (config.height, config.width)).content[2:]
-    return read_frames(info.path, size=size, start=job.start, length=job.length)
+    with closing(read_frames(info.path, size=size, start=job.start, length=job.length)) as frames:
+        for frame in frames:
+            if cancel.is_set():
+                raise Cancelled
+            yield frame.image
 
 
-def _scene(tracker: BallTracker, job: Job) -> np.ndarray | None:
+def _scene(tracker: BallTracker, job: Job, cancel: threading.Event) -> np.ndarray | None:
     """The picture without what moves, if the network needs it: the whole part is read once more for it."""
-    if not tracker.config.background:
-        return None
-    return median_background(frame.image for frame in _frames(tracker, job))
+    return median_background(_images(tracker, job, cancel)) if tracker.config.background else None
 
 
-def _court(tracker: BallTracker, job: Job, trajectory: Trajectory, path: Path) -> None:
-    draw_court(empty_court(frame.image for frame in _frames(tracker, job)), trajectory, path)
+def _court(tracker: BallTracker, job: Job, trajectory: Trajectory, path: Path, cancel: threading.Event) -> None:
+    background = empty_court(_images(tracker, job, cancel))
+    if cancel.is_set():
+        raise Cancelled
+    draw_court(background, trajectory, path)
+
+
+def _ended(work: Future, cancel: threading.Event) -> None:
+    """Stop work that is left half-way, and come back when it has ended: it writes into a folder that goes next."""
+    if not work.done():
+        cancel.set()
+        if not work.cancel():
+            wait([work])
 
 
 def detect(
@@ -125,7 +143,7 @@ def detect(
     Errors as in `run`.
     """
     started = time.monotonic()
-    detector = Detector(tracker, job, RENDERING.submit(_scene, tracker, job).result())
+    detector = Detector(tracker, job, RENDERING.submit(_scene, tracker, job, cancel).result())
     try:
         while INFERENCE.submit(detector.work, SLICE_SECONDS).result():
             if cancel.is_set():
@@ -143,9 +161,18 @@ def detect(
 
 
 def run(
-    tracker: BallTracker, job: Job, folder: Path, cancel: threading.Event, *, fill_gaps: int = 0, overlay: bool = True
+    tracker: BallTracker,
+    job: Job,
+    folder: Path,
+    cancel: threading.Event,
+    *,
+    fill_gaps: int = 0,
+    overlay: bool = True,
+    style: str = STYLES[0],
 ) -> Iterator[Progress | Result]:
     """Track, then write all files into `folder`; yields several times a second, a Result at last.
+
+    `style` of the overlay: one of `tracknetv5.draw.STYLES`.
 
     Raises:
         Cancelled: soon after `cancel` is set.
@@ -159,10 +186,13 @@ def run(
     files = {kind: folder / f"{stem}{end}" for kind, end in _ENDINGS.items()}
     trajectory.to_csv(files["csv"])
     trajectory.to_json(files["json"])
-    court = RENDERING.submit(_court, tracker, job, trajectory, files["court"])
-    if overlay:
-        yield from _render(job, trajectory, files["overlay"], cancel)
-    court.result()
+    court = RENDERING.submit(_court, tracker, job, trajectory, files["court"], cancel)
+    try:
+        if overlay:
+            yield from _render(job, trajectory, files["overlay"], style, cancel)
+        court.result()
+    finally:
+        _ended(court, cancel)
     with zipfile.ZipFile(files["archive"], "w") as archive:  # not compressed: video and picture are already
         for kind in ("csv", "json", "court", "overlay"):
             if files[kind].exists():
@@ -175,14 +205,14 @@ def run(
 _ENDINGS = {"csv": ".csv", "json": ".json", "court": "_court.png", "overlay": "_ball.mp4", "archive": "_ball.zip"}
 
 
-def _render(job: Job, trajectory: Trajectory, path: Path, cancel: threading.Event) -> Iterator[Progress]:
+def _render(job: Job, trajectory: Trajectory, path: Path, style: str, cancel: threading.Event) -> Iterator[Progress]:
     started = time.monotonic()
-    for done in rendered(write_overlay, job.info.path, trajectory, path, cancel=cancel):
+    for done in rendered(write_overlay, job.info.path, trajectory, path, style=style, cancel=cancel):
         yield Progress("drawing", done, len(trajectory), done / (time.monotonic() - started), trajectory)
 
 
-def rendered(write: Callable, *arguments, cancel: threading.Event) -> Iterator[int]:
-    """Run write(*arguments, progress=...) aside; yields the frames done several times a second until it ends.
+def rendered(write: Callable, *arguments, cancel: threading.Event, **options) -> Iterator[int]:
+    """Run write(*arguments, **options, progress=...) aside; yields the frames done several times a second.
 
     Raises:
         Cancelled: soon after `cancel` is set.
@@ -195,13 +225,11 @@ def rendered(write: Callable, *arguments, cancel: threading.Event) -> Iterator[i
         if cancel.is_set():
             raise Cancelled
 
-    rendering = RENDERING.submit(write, *arguments, progress=count)
+    rendering = RENDERING.submit(write, *arguments, progress=count, **options)
     try:
         while not rendering.done():
             yield done
             wait([rendering], timeout=SLICE_SECONDS)
         rendering.result()
     finally:
-        cancel.set()  # whoever closes this generator half-way wants the rendering to end, too
-        if not rendering.cancel():
-            wait([rendering])
+        _ended(rendering, cancel)

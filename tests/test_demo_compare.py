@@ -80,6 +80,15 @@ def test_a_network_against_a_table_scored_by_labels(page, clip, tables, weights,
     page.wait_for_selector("#compare-picture >> text=/Frame [59]:/")
 
 
+def test_what_is_said_of_a_frame_without_a_label_is_not_cut():
+    comparison = pytest.importorskip("demo.comparison")
+    a = Trajectory([0, 1], [0, 0.1], [(9, 9), (9, 9)], [0.9, 0.9], ["detected"] * 2, size=(288, 512))
+    b = np.array([(9, 9), (200, 200)], float)
+    truth, labelled = np.array([(9, 9), (np.nan, np.nan)]), np.array([True, False])
+    rows = comparison.Comparison(("A", "B"), Path("clip.mp4"), a, b, truth, labelled).worth_a_look()
+    assert [row[2:4] for row in rows] == [["not labelled", "not labelled"]]
+
+
 def test_a_table_that_is_none_is_refused_in_plain_words(page, tmp_path):
     bad = tmp_path / "notes.csv"
     bad.write_text("a,b\n1,2\n")

@@ -11,6 +11,7 @@ import pytest
 
 from tracknetv5 import BallTracker, Trajectory, VideoWarning
 from tracknetv5.data.synthetic import write_rally
+from tracknetv5.draw import STYLES
 from tracknetv5.video import read_frames
 
 pytest.importorskip("gradio")
@@ -70,6 +71,64 @@ def test_cancel_ends_a_run_in_either_stage(tracker, clip, tmp_path, stage, monke
         list(steps)
     assert time.monotonic() - started < 1
     assert not list(tmp_path.glob("*.mp4*"))
+
+
+def test_cancel_ends_a_run_that_makes_the_court_picture(tracker, clip, tmp_path, monkeypatch):
+    cancel = threading.Event()
+
+    def court(images):
+        next(images)
+        cancel.set()
+        list(images)
+        pytest.fail("went on after the cancel")
+
+    monkeypatch.setattr("demo.tracking.empty_court", court)
+    with pytest.raises(Cancelled):
+        list(run(tracker, guard.check(str(clip), 0, 0.5), tmp_path, cancel, overlay=False))
+
+
+def test_no_thread_writes_into_the_folder_of_a_run_that_was_cancelled(tracker, clip, tmp_path, monkeypatch):
+    begun, ended = threading.Event(), threading.Event()
+
+    def court(images):
+        try:
+            for _ in images:
+                begun.set()
+                time.sleep(0.2)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr("demo.tracking.empty_court", court)
+    steps = run(tracker, guard.check(str(clip), 0, 0.5), tmp_path, threading.Event())
+    while next(steps).stage != "drawing":
+        pass
+    assert begun.wait(10)
+    steps.close()  # as when the visitor leaves
+    assert ended.is_set()
+    assert not list(tmp_path.glob("*_court.png"))
+
+
+def test_a_run_does_not_tell_of_another_visitors_damaged_video(tracker, clip, tmp_path, monkeypatch):
+    detect = tracker.detect
+
+    def beside_another(video, **part):
+        for point in detect(video, **part):
+            warnings.warn(VideoWarning("/uploads/another.mp4: damaged or cut"), stacklevel=2)
+            yield point
+
+    monkeypatch.setattr(tracker, "detect", beside_another)
+    *_, result = run(tracker, guard.check(str(clip), 0, 0.5), tmp_path, threading.Event(), overlay=False)
+    assert result.warning is None
+
+
+def test_the_video_is_drawn_in_the_style_that_was_chosen(tracker, clip, tmp_path):
+    job, films = guard.check(str(clip), 0, 0.5), []
+    for style in STYLES:
+        (tmp_path / style).mkdir()
+        *_, result = run(tracker, job, tmp_path / style, threading.Event(), style=style)
+        films.append(np.stack([frame.image for frame in read_frames(result.overlay)]).astype(int))
+    comet, dots, ring = (np.abs(film - films[2]).max() for film in films)
+    assert comet > 60 and dots > 60 and ring == 0
 
 
 def test_a_cut_file_gives_what_decodes_and_says_so(tracker, clip, tmp_path):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tracknetv5.draw import COLOURS, draw_ball, heat_overlay, polarity_image, signed_image
+from tracknetv5.draw import COLOURS, STYLES, draw_ball, heat_overlay, polarity_image, signed_image
 
 GREY = np.full((360, 640, 3), 100, np.uint8)
 
@@ -51,9 +51,34 @@ def test_the_tail_ends_at_the_ball_and_breaks_at_unknown_positions():
     assert (image[199:202, 299:302] == 100).all()  # not over the ball itself
 
 
+def test_dots_mark_each_position_before_and_nothing_between():
+    image = draw_ball(GREY, (300, 200), "detected", [(100, 200), (np.nan, np.nan), (200, 200)], "dots")
+    strength = abs(image[200].astype(int) - 100).sum(-1)
+    assert 0 < strength[100] < strength[200]
+    assert (image[200, 105:195] == 100).all() and (image[200, 205:290] == 100).all()
+    assert (image[199:202, 299:302] == 100).all()  # not over the ball itself
+
+
+def test_a_ring_alone_has_no_trail():
+    trail = [(100, 200), (200, 200)]
+    np.testing.assert_array_equal(
+        draw_ball(GREY, (300, 200), "detected", trail, "ring"), draw_ball(GREY, (300, 200), "detected")
+    )
+
+
+def test_styles_share_the_ring_and_an_unknown_one_is_refused():
+    for style in STYLES:
+        np.testing.assert_array_equal(
+            draw_ball(GREY, (300, 200), "rectified", [], style), draw_ball(GREY, (300, 200), "rectified")
+        )
+    with pytest.raises(ValueError, match="style must be one of"):
+        draw_ball(GREY, (300, 200), "detected", [], "sparkles")
+
+
 def test_balls_at_and_beyond_the_border_are_drawn_without_an_error():
     for xy in ((0, 0), (639.5, 359.5), (-400, 5000)):
-        assert draw_ball(GREY, xy, "detected", [(320, 180)]).shape == GREY.shape
+        for style in STYLES:
+            assert draw_ball(GREY, xy, "detected", [(320, 180), xy], style).shape == GREY.shape
 
 
 @pytest.mark.parametrize("source", ["", "guessed"])

@@ -15,6 +15,11 @@ COLOURS = {
     "rectified": (86, 180, 233),  # sky blue
     "interpolated": (240, 80, 170),  # pink
 }
+STYLES = (
+    "comet",  # a ring around the ball and a tail that thins out into the past
+    "dots",  # a ring around the ball and a dot at each position before: wide gaps are a fast ball
+    "ring",  # a ring around the ball and nothing else
+)
 _SHIFT = 4  # OpenCV draws at 1 / 2**4 pixel
 
 
@@ -23,18 +28,28 @@ def draw_ball(
     xy: tuple[float, float] | None,
     source: str,
     trail: Sequence[tuple[float, float]] = (),
+    style: str = "comet",
 ) -> np.ndarray:
-    """A copy of `image` with a ring around the ball, coloured by `source`, and a tail that thins out into the past.
+    """A copy of `image` with a ring around the ball, coloured by `source`, and where it was before, fading.
 
-    `trail` holds the positions before, oldest first; a NaN position interrupts the tail. Without a ball, `xy` None,
-    only the tail is drawn. Widths grow with the height of the image. Raises ValueError for a ball of unknown source.
+    `trail` holds the positions before, oldest first; NaN where there was no ball. Without a ball, `xy` None, only the
+    trail is drawn. Widths grow with the height of the image. `style` is one of STYLES.
+
+    Raises:
+        ValueError: a ball of unknown source, or an unknown style.
     """
     if xy is not None and source not in COLOURS:
         raise ValueError(f"source must be one of {tuple(COLOURS)} where there is a ball, not {source!r}")
+    if style not in STYLES:
+        raise ValueError(f"style must be one of {STYLES}, not {style!r}")
     out = image.copy()
     unit = image.shape[0] / 720  # sizes below are pixels at 720 lines
     radius = round(12 * unit * 2**_SHIFT)
-    cover = _tail([*trail, *([] if xy is None else [xy])], image.shape[:2], unit)
+    if style == "dots":
+        cover = _dots(trail, image.shape[:2], unit)
+    else:
+        points = [*trail, *([] if xy is None else [xy])] if style == "comet" else []
+        cover = _tail(points, image.shape[:2], unit)
     if xy is not None:
         cv2.circle(cover, _fixed(xy), radius, 0, cv2.FILLED, cv2.LINE_8, _SHIFT)  # the ball itself stays visible
     box = _extent(cover)
@@ -55,6 +70,16 @@ def _tail(points: list[tuple[float, float]], size: tuple[int, int], unit: float)
             share = age / (len(points) - 1)  # 1 at the ball
             line = max(1, round(5 * unit * share))
             cv2.line(cover, _fixed(begin), _fixed(end), 200 * share, line, cv2.LINE_AA, _SHIFT)
+    return cover
+
+
+def _dots(points: Sequence[tuple[float, float]], size: tuple[int, int], unit: float) -> np.ndarray:
+    """Opacity (H, W) uint8 of a dot at each of `points`, oldest first."""
+    cover = np.zeros(size, np.uint8)
+    radius = round(max(1.5, 4 * unit) * 2**_SHIFT)
+    for age, point in enumerate(points, 1):
+        if np.isfinite([*point]).all():
+            cv2.circle(cover, _fixed(point), radius, 220 * age / len(points), cv2.FILLED, cv2.LINE_AA, _SHIFT)
     return cover
 
 

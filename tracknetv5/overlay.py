@@ -7,7 +7,7 @@ from tracknetv5.draw import draw_ball
 from tracknetv5.trajectory import Trajectory
 from tracknetv5.video import VideoWriter, read_frames
 
-TRAIL_SECONDS = 0.4  # length of the comet's tail
+TRAIL_SECONDS = 0.4  # how far back positions are drawn
 
 
 def write_overlay(
@@ -15,19 +15,21 @@ def write_overlay(
     trajectory: Trajectory,
     output: str | PathLike,
     *,
+    style: str = "comet",
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Write the frames that `trajectory` covers, with the ball and its tail, as H.264 that browsers play.
+    """Write the frames that `trajectory` covers, with the ball and where it came from, as H.264 that browsers play.
 
     Args:
         video: the file the trajectory was made from.
         trajectory: positions in pixels of that video.
         output: the .mp4 to write.
+        style: one of `tracknetv5.draw.STYLES`.
         progress: called as progress(frames written, frames in all).
 
     Raises:
         VideoError: the video cannot be read or the output cannot be written.
-        ValueError: the trajectory does not know its frames' size and rate, or is empty.
+        ValueError: the trajectory does not know its frames' size and rate, or is empty; or the style is unknown.
     """
     if trajectory.size is None or trajectory.fps is None or not len(trajectory):
         raise ValueError("an overlay needs a trajectory with frames, their size and their rate, as `track` returns it")
@@ -44,6 +46,7 @@ def write_overlay(
                 tuple(trajectory.xy[row]) if visible[row] else None,
                 str(trajectory.source[row]),
                 trajectory.xy[max(0, row - trail) : row],
+                style,
             )
             writer.write(image, float(trajectory.time[row] - trajectory.time[0]))
             if progress is not None:
