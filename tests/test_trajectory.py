@@ -252,7 +252,15 @@ def test_tables_of_other_tools(tmp_path):
         ("Frame,Visibility,X,Y\n0,1,10\n", "line 2: "),
         ("Frame,Visibility,X,Y\n1,1,10,20\n1,1,10,20\n", "frame must count up"),
         ("Frame,Visibility,X,Y\n1,1,nan,20\n", "xy must be"),
+        ("Frame,Visibility,X,Y\n0,1,10,20\n1e30,1,10,20\n", "line 3: .*too large"),
+        ("Frame,Visibility,X,Y\n0,1,10,20\ninf,1,10,20\n", "line 3: .*infinity"),
+        ("Frame,Visibility,X,Y\n0,inf,10,20\n", "line 2: .*infinity"),
+        ("Frame,Visibility,X,Y\n0,1,\0,20\n", "line 2: "),
+        ("Frame\0,Visibility,X,Y\n0,1,10,20\n", "has no column Frame"),
+        ("Frame,Visibility,X,Y\n0,1,1" + 200_000 * "0" + ",20\n", "field larger than field limit"),
+        ("Frame,Visibility,X,Y" + 200_000 * "0" + "\n0,1,10,20\n", "field larger than field limit"),
     ],
+    ids=lambda text: text[:40],
 )
 def test_broken_tables_are_refused_by_name(tmp_path, text, reason):
     path = tmp_path / "broken.csv"

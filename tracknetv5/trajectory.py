@@ -240,18 +240,17 @@ class Trajectory:
         rows = []
         with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
-            if missing := [name for name in COLUMNS[:4] if name not in (reader.fieldnames or ())]:
-                raise ValueError(
-                    f"{path}: has no column {', '.join(missing)}; expected a header with Frame,Visibility,X,Y"
-                )
             try:
-                for row in reader:
+                missing = [name for name in COLUMNS[:4] if name not in (reader.fieldnames or ())]
+                for row in () if missing else reader:
                     visibility = int(float(row["Visibility"]))
                     if visibility >= 0:
                         rows.append(_parse(row, visibility > 0))
-                frame, time, xy, score, source = zip(*rows, strict=True) if rows else ([],) * 5
-            except (TypeError, ValueError) as error:
+            except (TypeError, ValueError, OverflowError, csv.Error) as error:
                 raise ValueError(f"{path}, line {reader.line_num}: {error}; correct or remove this line") from error
+        if missing:
+            raise ValueError(f"{path}: has no column {', '.join(missing)}; expected a header with Frame,Visibility,X,Y")
+        frame, time, xy, score, source = zip(*rows, strict=True) if rows else ([],) * 5
         try:
             return cls(frame, time, np.reshape(xy, (-1, 2)), score, source)
         except ValueError as error:
@@ -263,4 +262,5 @@ def _parse(row: dict[str, str | None], visible: bool) -> tuple[int, float, tuple
     xy = (float(row["X"]), float(row["Y"])) if visible else (np.nan, np.nan)
     score = float(row.get("Score") or 1) if visible else 0.0
     source = (row.get("Source") or "detected") if visible else ""
-    return int(float(row["Frame"])), float(row.get("Time") or "nan"), xy, score, source
+    frame = int(np.int64(int(float(row["Frame"]))))  # refuses what does not fit into the array of frames
+    return frame, float(row.get("Time") or "nan"), xy, score, source
