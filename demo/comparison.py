@@ -24,6 +24,7 @@ class Comparison:
 
     names: tuple[str, str]
     video: Path
+    start: float  # seconds into the video at which the part begins
     a: Trajectory
     b: np.ndarray  # (N, 2)
     truth: np.ndarray | None  # (N, 2)
@@ -94,8 +95,8 @@ def aligned(other: Trajectory, frames: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return xy, has
 
 
-def write_film(comparison: Comparison, path: Path, progress: Callable[[int, int], None]) -> None:
-    """Both overlays side by side, in step, as one video that browsers play."""
+def write_film(comparison: Comparison, path: Path, style: str, progress: Callable[[int, int], None]) -> None:
+    """Both overlays side by side, in step, as one video that browsers play; `style` of `tracknetv5.draw.STYLES`."""
     a, total = comparison.a, len(comparison.a)
     height, width = a.size
     if width > PANE_WIDTH:
@@ -103,13 +104,13 @@ def write_film(comparison: Comparison, path: Path, progress: Callable[[int, int]
     box = Letterbox(a.size, (height, width))
     tracks = [box.to_model(a.xy), box.to_model(comparison.b)]
     with VideoWriter(path, (height, 2 * width), a.fps) as writer:
-        for row, frame in enumerate(read_frames(comparison.video, size=(height, width), start=float(a.time[0]))):
+        for row, frame in enumerate(read_frames(comparison.video, size=(height, width), start=comparison.start)):
             if row == total:
                 break
             panes = []
             for xy, source, name in zip(tracks, ("detected", "rectified"), "AB", strict=True):
                 trail = [tuple(point) for point in xy[max(0, row - 12) : row]]
-                pane = draw_ball(frame.image, None if np.isnan(xy[row, 0]) else tuple(xy[row]), source, trail)
+                pane = draw_ball(frame.image, None if np.isnan(xy[row, 0]) else tuple(xy[row]), source, trail, style)
                 cv2.putText(
                     pane, name, (12, height - 14), cv2.FONT_HERSHEY_SIMPLEX, 1.0, COLOURS[source], 2, cv2.LINE_AA
                 )

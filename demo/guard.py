@@ -29,6 +29,11 @@ class Refused(ValueError):
     """A file or a choice that the page does not take; the message is for the visitor."""
 
 
+def told(error: Exception, video: str | None) -> str:
+    """The message of an error for the visitor: with the name of his file in place of its path on the server."""
+    return str(error).replace(str(video), Path(video).name) if video else str(error)
+
+
 @dataclass(frozen=True)
 class Job:
     """A part of a video that may be tracked."""

@@ -4,7 +4,7 @@ import copy
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import torch
@@ -15,11 +15,13 @@ from demo.models import INFERENCE, SLICE_SECONDS
 from tracknetv5.heatmaps import Detection, decode
 from tracknetv5.models import TrackNetV5
 from tracknetv5.models.motion import MotionDirectionDecoupling, MotionOptions
+from tracknetv5.tracker import BallTracker
 
+KEPT = 2  # windows of a clip, 13 MB each
 SAME_PLACE = 4.0  # model pixels: closer than the papers' tolerance counts as one place
 
 
-@lru_cache(1)
+@cache
 def network() -> str | None:
     """Display name of the first of the offered weights that can be looked into: a V5 with both of its parts."""
     for name in models.offered():
@@ -39,7 +41,7 @@ def learned_map(name: str) -> tuple[float, float]:
 class Window:
     """One window of T frames and all that the network makes of it, as `tracknetv5.models.Inspection`, in NumPy."""
 
-    start: int  # number of the first frame
+    start: int  # number of the first frame, counted from the start of the video
     images: np.ndarray  # (T, H, W, 3) uint8 RGB
     polarity: np.ndarray  # (T - 1, 2, H, W) in [0, 1]
     attention: np.ndarray  # (T - 1, 2, H, W) in (0, 1)
@@ -62,37 +64,42 @@ class Window:
         return decode(self.drafted(frame), self.threshold), decode(self.refined(frame), self.threshold)
 
 
-def window_of(frame: int, count: int, length: int = 3) -> int:
-    """First frame of the window in which the tracker, at its fastest, sees `frame`: the last window is moved back."""
-    return max(0, min(frame // length * length, count - length))
+def window_of(row: int, count: int, length: int = 3) -> int:
+    """First row of the window in which the tracker, at its fastest, sees `row`: the last window is moved back."""
+    return max(0, min(row // length * length, count - length))
 
 
 def inspect(name: str, footage: Footage, frame: int, a: float | None = None, b: float | None = None) -> Window:
-    """The window that holds `frame`; with `a` and `b` in place of the learned attention map."""
-    start = window_of(frame, len(footage), models.load(name).config.frames)
-    return INFERENCE.submit(_inspect, name, footage, start, a, b).result()
+    """The window that holds `frame`, a number in the video; with `a` and `b` in place of the learned attention map."""
+    row = window_of(frame - footage.first, len(footage), models.load(name).config.frames)
+    return INFERENCE.submit(_kept, name, footage, row, a, b).result()
 
 
-@lru_cache(4)  # about 13 MB each
-def _inspect(name: str, footage: Footage, start: int, a: float | None, b: float | None) -> Window:
-    model, config = models.load(name).model, models.load(name).config
+def _kept(name: str, footage: Footage, row: int, a: float | None, b: float | None) -> Window:
+    """As `_inspect`, remembered for the next question about the same window."""
+    key = (name, row, a, b)
+    window = footage.windows.pop(key, None) or _inspect(name, footage, row, a, b)
+    footage.windows[key] = window
+    if len(footage.windows) > KEPT:
+        footage.windows.popitem(last=False)
+    return window
+
+
+def _inspect(name: str, footage: Footage, row: int, a: float | None = None, b: float | None = None) -> Window:
+    tracker = models.load(name)
     if a is not None and b is not None:
-        model = _with_map(model, a, b)
-    images = footage.window(start, config.frames)
-    frames = torch.from_numpy(images).permute(0, 3, 1, 2)[None].float() / 255  # (1, T, 3, H, W)
-    if config.channel_order == "BGR":
-        frames = frames.flip(2)
-    with torch.inference_mode():
-        seen = model.inspect(frames)
+        tracker = _with_map(tracker, a, b)
+    images = footage.window(row, tracker.config.frames)
+    seen = tracker.inspect(images)
     fields = (seen.polarity, seen.attention, seen.draft, seen.gated_draft, seen.residual, seen.logits)
-    return Window(start, images, *(field[0].float().numpy() for field in fields), config.threshold)
+    return Window(footage.first + row, images, *(field[0].numpy() for field in fields), tracker.config.threshold)
 
 
-def _with_map(model: TrackNetV5, a: float, b: float) -> TrackNetV5:
-    """The same network, sharing its weights, with another attention map."""
-    other = copy.copy(model)
-    other._modules = model._modules | {"mdd": MotionDirectionDecoupling(MotionOptions(a=a, b=b)).eval()}
-    return other
+def _with_map(tracker: BallTracker, a: float, b: float) -> BallTracker:
+    """The same network on the same device, sharing its weights, with another attention map."""
+    other = copy.copy(tracker.model)
+    other._modules = other._modules | {"mdd": MotionDirectionDecoupling(MotionOptions(a=a, b=b))}
+    return BallTracker(other, tracker.config, device=str(tracker.device))
 
 
 def _heat(logits: np.ndarray) -> np.ndarray:
@@ -101,7 +108,7 @@ def _heat(logits: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Scan:
-    """Draft and decision in every frame; positions in model pixels, NaN where there is none."""
+    """Draft and decision in every row of a clip; positions in model pixels, NaN where there is none."""
 
     draft_xy: np.ndarray  # (N, 2)
     draft_score: np.ndarray  # (N,) highest heat of the draft
@@ -143,31 +150,31 @@ FINDS = {
 
 
 def find(scan: Scan, what: str) -> tuple[int | None, str]:
-    """The frame with most of one of FINDS; None, and why, where the clip has none."""
+    """The row with most of one of FINDS; None, and why, where the clip has none."""
     name, missing = FINDS[what]
     worth = getattr(scan, name)
-    frame = int(np.argmax(worth))
-    return (None, missing) if np.isneginf(worth[frame]) else (frame, "")
+    row = int(np.argmax(worth))
+    return (None, missing) if np.isneginf(worth[row]) else (row, "")
 
 
 def scan(name: str, footage: Footage) -> Iterator[int | Scan]:
     """Look at all windows of a clip: the number of frames done, several times, then the result."""
     count, length = len(footage), models.load(name).config.frames
-    starts = iter(sorted({window_of(frame, count, length) for frame in range(count)}))
+    starts = iter(sorted({window_of(row, count, length) for row in range(count)}))
     rows: dict[int, tuple] = {}
 
     def work() -> bool:
         until = time.monotonic() + SLICE_SECONDS
         for start in starts:
-            window = _inspect.__wrapped__(name, footage, start, None, None)  # not kept: there are too many
-            rows.update((frame, _row(window, frame)) for frame in range(start, min(start + length, count)))
+            window = _inspect(name, footage, start)
+            rows.update((row, _row(window, footage.first + row)) for row in range(start, min(start + length, count)))
             if time.monotonic() > until:
                 return True
         return False
 
     while INFERENCE.submit(work).result():
         yield len(rows)
-    columns = [np.array(column) for column in zip(*(rows[frame] for frame in range(count)), strict=True)]
+    columns = [np.array(column) for column in zip(*(rows[row] for row in range(count)), strict=True)]
     yield Scan(*columns)
 
 

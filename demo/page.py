@@ -1,17 +1,20 @@
 """The whole page: its tabs, and the limits it runs under."""
 
+import threading
+
 import gradio as gr
 
-from demo import models, tab_about, tab_compare, tab_inside, tab_track
+from demo import footage, models, tab_about, tab_compare, tab_inside, tab_track
 from demo.guard import MAX_BYTES
 from demo.style import CSS, THEME
 
-HOUR = 3600
+MINUTE = 60
 
 
 def build() -> gr.Blocks:
-    # Uploads and results are deleted an hour after they were made.
-    with gr.Blocks(title="TrackNetV5", analytics_enabled=False, delete_cache=(600, HOUR), fill_width=True) as page:
+    # Within an hour after they were made, uploads and results are deleted.
+    kept = (MINUTE, footage.HOUR - MINUTE)
+    with gr.Blocks(title="TrackNetV5", analytics_enabled=False, delete_cache=kept, fill_width=True) as page:
         gr.HTML(
             '<header class="masthead"><h1>TrackNetV5</h1>'
             "<p>Finds the ball in every frame of a match video: tennis, badminton, padel.</p></header>"
@@ -37,6 +40,7 @@ def launch() -> None:
         WeightsError: the default weights are missing or damaged; better now than at the first visitor.
     """
     models.load(models.default())
+    threading.Thread(target=footage.keep_tidy, name="tidy", daemon=True).start()
     page = build()
     page.queue(max_size=20)
     page.launch(

@@ -11,8 +11,8 @@ import numpy as np
 from demo import charts, footage, guard, models, parts, pictures
 from demo.comparison import Comparison, aligned, write_film
 from demo.runs import Runs
-from demo.tab_inside import MINE
-from demo.tab_track import EXAMPLE_NAMES, EXAMPLES, QUEUE, RUNS_AT_ONCE, examples
+from demo.tab_inside import MINE, start_choice
+from demo.tab_track import EXAMPLE_NAMES, EXAMPLES, QUEUE, RUNS_AT_ONCE, examples, style_choice
 from demo.tracking import Cancelled, Progress, detect, rendered
 from tracknetv5.trajectory import Trajectory
 from tracknetv5.video import VideoError
@@ -44,11 +44,16 @@ def build(video: gr.Video) -> None:
     """Lay out the tab; `video` holds the visitor's own clip."""
     names = list(models.offered())
     gr.Markdown(
-        f"Two opinions on the first {footage.SECONDS:.0f} seconds of a clip: two networks, or a network and a table "
+        f"Two opinions on {footage.SECONDS:.0f} seconds of a clip: two networks, or a network and a table "
         "that another tool made. With a table of labels, both are scored the way the papers do."
     )
     clips = [(EXAMPLE_NAMES.get(clip.stem, clip.stem), clip.stem) for clip in examples()]
-    clip = gr.Radio([*clips, (MINE, MINE)], value=clips[0][1] if clips else MINE, label="Clip", elem_id="compare-clip")
+    with gr.Row():
+        clip = gr.Radio(
+            [*clips, (MINE, MINE)], value=clips[0][1] if clips else MINE, label="Clip", elem_id="compare-clip",
+            scale=4, min_width=280,
+        )  # fmt: skip
+        start = start_choice("compare-start")
     with gr.Row(equal_height=False):
         with gr.Column(min_width=280):
             a = gr.Radio(names, value=names[0], label="A", elem_id="compare-a")
@@ -62,11 +67,12 @@ def build(video: gr.Video) -> None:
                 label="Positions for B (CSV: Frame,Visibility,X,Y)", file_types=[".csv"], height=140,
                 elem_id="compare-table",
             )  # fmt: skip
+    style = style_choice()
     with gr.Row():
         go = gr.Button("Compare", variant="primary", elem_id="compare-go", scale=3)
         stop = gr.Button("Cancel", variant="stop", visible=False, min_width=90, scale=1)
     status = gr.HTML(elem_id="compare-status")
-    state = gr.State(time_to_live=3600)
+    state = gr.State(time_to_live=footage.HOUR)
     with gr.Column(visible=False) as results:
         film = gr.Video(label="A on the left, B on the right", interactive=False, buttons=[], elem_id="compare-film")
         scores = gr.HTML(elem_id="compare-scores")
@@ -84,8 +90,8 @@ def build(video: gr.Video) -> None:
     page = Page(status, stop, state, results, film, scores, plot, differences, frame, picture)
     hidden = dict(show_progress="hidden", api_visibility="private")
     go.click(
-        compare, [clip, video, a, b, table, labels], list(page), concurrency_limit=RUNS_AT_ONCE, concurrency_id=QUEUE,
-        **hidden,
+        compare, [clip, video, start, a, b, table, labels, style], list(page), concurrency_limit=RUNS_AT_ONCE,
+        concurrency_id=QUEUE, **hidden,
     )  # fmt: skip
     stop.click(runs.cancel, None, status, queue=False, **hidden)
     frame.change(show, [state, frame], picture, trigger_mode="always_last", **hidden)
@@ -101,7 +107,7 @@ def _read(file: str | None, what: str) -> Trajectory:
     try:
         return Trajectory.from_csv(path)
     except (ValueError, OSError) as error:
-        raise guard.Refused(str(error).replace(file, path.name)) from error
+        raise guard.Refused(guard.told(error, file)) from error
 
 
 def _labels(clip: str, file: str | None) -> Trajectory | None:
@@ -113,12 +119,13 @@ def _labels(clip: str, file: str | None) -> Trajectory | None:
 
 
 def compare(
-    clip: str, video: str | None, a: str, b: str, table: str | None, labels: str | None, request: gr.Request
-) -> Iterator[Page]:
+    clip: str, video: str | None, start: float | None, a: str, b: str, table: str | None, labels: str | None,
+    style: str, request: gr.Request,
+) -> Iterator[Page]:  # fmt: skip
     """Updates for the page while it tracks and draws, then all results."""
     path = video if clip == MINE else str(EXAMPLES / f"{clip}.mp4")
     try:
-        job = guard.check(path, 0, footage.SECONDS)
+        job = guard.check(path, start, footage.SECONDS)
         truth = _labels(clip, labels)
         other = _read(table, "positions for B") if b == TABLE else None
         yield Page(parts.progress_bar("Starting …", 0), gr.update(visible=True), results=gr.update(visible=False))
@@ -128,16 +135,15 @@ def compare(
                 other, *_ = yield from _progress(detect(models.load(b), job, stop), "B")
             xy, _ = aligned(other, first.frame)
             known = (None, None) if truth is None else aligned(truth, first.frame)
-            comparison = Comparison((f"A: {a}", f"B: {b}"), job.info.path, first, xy, *known)
+            comparison = Comparison((f"A: {a}", f"B: {b}"), job.info.path, job.start, first, xy, *known)
             film = Path(folder) / "comparison.mp4"
-            for done in rendered(write_film, comparison, film, cancel=stop):
+            for done in rendered(write_film, comparison, film, style, cancel=stop):
                 yield Page(parts.progress_bar(f"Drawing the video: {done} of {len(first)} frames", done / len(first)))
             yield _results(comparison, film)
     except Cancelled:
         yield Page(parts.notice("Stopped."), gr.update(visible=False))
     except (guard.Refused, VideoError) as error:
-        text = str(error).replace(str(path), Path(path).name) if path else str(error)
-        yield Page(parts.notice(text, "bad"), gr.update(visible=False))
+        yield Page(parts.notice(guard.told(error, path), "bad"), gr.update(visible=False))
 
 
 def _progress(steps: Iterator[Progress], name: str) -> Iterator[Page]:
@@ -153,7 +159,8 @@ def _progress(steps: Iterator[Progress], name: str) -> Iterator[Page]:
 
 def _results(comparison: Comparison, film: Path) -> Page:
     agree, rows = comparison.agree, comparison.worth_a_look()
-    first = rows[0][0] - int(comparison.a.frame[0]) if rows else len(agree) // 2
+    begin, end = int(comparison.a.frame[0]), int(comparison.a.frame[-1])
+    shown = rows[0][0] if rows else (begin + end) // 2
     return Page(
         parts.notice(f"A and B agree in {agree.sum()} of {len(agree)} frames ({agree.mean():.0%}).", "good"),
         stop=gr.update(visible=False),
@@ -165,8 +172,8 @@ def _results(comparison: Comparison, film: Path) -> Page:
         ),
         plot=charts.difference_chart(comparison.a.time, comparison.apart, comparison.agree),
         differences=rows,
-        frame=gr.update(maximum=max(1, len(agree) - 1), value=first),
-        picture=show(comparison, first),
+        frame=gr.update(minimum=begin, maximum=max(begin + 1, end), value=shown),
+        picture=show(comparison, shown),
     )  # fmt: skip
 
 
@@ -174,18 +181,20 @@ def choose(comparison: Comparison | None, at: gr.SelectData) -> Any:
     """The frame of the chosen row."""
     if comparison is None:
         return gr.skip()
-    return comparison.worth_a_look()[at.index[0]][0] - int(comparison.a.frame[0])
+    return comparison.worth_a_look()[at.index[0]][0]
 
 
-def show(comparison: Comparison | None, row: float) -> str:
+def show(comparison: Comparison | None, frame: float) -> str:
     """One frame with A, B and the truth on it."""
     if comparison is None:
         return ""
     try:
-        frames = footage.get(str(comparison.video), models.load(models.default()).config)
+        frames = footage.get(str(comparison.video), comparison.start, models.load(models.default()).config)
     except (guard.Refused, VideoError):  # deleted after its hour
         return parts.notice("The clip is gone: compare again.")
-    row = int(np.clip(row, 0, min(len(frames), len(comparison.a)) - 1))
+    row = int(np.clip(frame - frames.first, 0, min(len(frames), len(comparison.a)) - 1))
     image = comparison.picture(np.array(frames.frames[row]), row)
-    caption = f"Frame {row}: A in yellow, B in blue" + ("" if comparison.truth is None else ", label as a white cross")
+    caption = f"Frame {frames.first + row}: A in yellow, B in blue" + (
+        "" if comparison.truth is None else ", label as a white cross"
+    )
     return pictures.tiles(pictures.Part(0, 0, *image.shape[:2]), 1, pictures.tile(image, caption))

@@ -67,10 +67,12 @@ def build(video: gr.Video, tab: gr.Tab) -> None:
         f"One step of `{name}`: three frames in, three heatmaps out. Choose a frame; point at a picture for its values."
     )
     clips = [(EXAMPLE_NAMES.get(clip.stem, clip.stem), clip.stem) for clip in examples()]
-    clip = gr.Radio(
-        [*clips, (MINE, MINE)], value=clips[0][1] if clips else MINE, label="Clip",
-        info=f"The first {footage.SECONDS:.0f} seconds of it.", elem_id="inside-clip",
-    )  # fmt: skip
+    with gr.Row():
+        clip = gr.Radio(
+            [*clips, (MINE, MINE)], value=clips[0][1] if clips else MINE, label="Clip", elem_id="inside-clip",
+            scale=4, min_width=280,
+        )  # fmt: skip
+        start = start_choice("inside-start")
     with gr.Row(equal_height=True):
         frame = gr.Slider(0, 1, value=0, step=1, label="Frame", elem_id="inside-frame", scale=5, min_width=280,
                           info="Arrow keys step.", buttons=[])  # fmt: skip
@@ -127,14 +129,15 @@ def build(video: gr.Video, tab: gr.Tab) -> None:
     )  # fmt: skip
 
     view = View(words, given, moved, curve, attention, decision, against)
-    place = [clip, video, frame]
+    part, place = [clip, video, start], [clip, video, start, frame]
+    opened = gr.State(time_to_live=footage.HOUR)
     choices = [*place, a_slider, b_slider, opacity, zoom]
     # One at a time, in order: an answer that overtook a later one would show the wrong frame.
     look = dict(show_progress="hidden", api_visibility="private", concurrency_id="inside", concurrency_limit=1)
     swift = dict(trigger_mode="always_last", **look)
-    gr.on([tab.select, clip.change], open_clip, [clip, video], [frame, found], **swift).then(
-        show, choices, list(view), **swift
-    )
+    gr.on(
+        [tab.select, clip.change, start.submit, start.blur], open_clip, [*part, opened], [frame, found, opened], **swift
+    ).then(show, choices, list(view), **swift)
     gr.on(
         [frame.change, a_slider.change, b_slider.change, zoom.change],
         show,
@@ -144,7 +147,7 @@ def build(video: gr.Video, tab: gr.Tab) -> None:
     )
     opacity.change(show_decision, choices, decision, **swift)
     reset.click(lambda: (round(abs(a), 2), round(b, 2)), None, [a_slider, b_slider], queue=False, **look)
-    back.click(step_back, frame, frame, queue=False, **look)
+    back.click(step_back, place, frame, **look)
     onward.click(step_on, place, frame, **look)
     timer = gr.Timer(PLAY_SECONDS, active=False)
     timer.tick(step_on, place, frame, **look)
@@ -153,28 +156,39 @@ def build(video: gr.Video, tab: gr.Tab) -> None:
         play, [timer, play], queue=False, **look,
     )  # fmt: skip
     for button in finders:
-        button.click(search, [button, clip, video], [found, frame], **(look | dict(concurrency_id="search")))
+        button.click(search, [button, *part], [found, frame], **(look | dict(concurrency_id="search")))
     for html in (given, moved, attention, decision, against):
         html.select(read, [*place, a_slider, b_slider], readout, **swift)
 
 
-def _footage(clip: str, video: str | None) -> footage.Footage:
+def start_choice(elem_id: str) -> gr.Number:
+    return gr.Number(
+        0, label="Start (seconds)", minimum=0, info=f"{footage.SECONDS:.0f} seconds from there.", scale=1,
+        min_width=150, elem_id=elem_id,
+    )  # fmt: skip
+
+
+def _footage(clip: str, video: str | None, start: float | None) -> footage.Footage:
     config = models.load(inspection.network()).config
-    return footage.get(video if clip == MINE else str(EXAMPLES / f"{clip}.mp4"), config)
+    return footage.get(video if clip == MINE else str(EXAMPLES / f"{clip}.mp4"), start, config)
 
 
-def open_clip(clip: str, video: str | None) -> tuple:
-    """The slider for a clip, and what is wrong where it cannot be opened."""
+def open_clip(clip: str, video: str | None, start: float | None, opened: tuple | None) -> tuple:
+    """The slider for a part of a clip, what is wrong where it cannot be opened, and which part is open now."""
+    part = (clip, video if clip == MINE else None, start)
+    if part == opened:  # only looked in again: the frame stays
+        return gr.skip(), gr.skip(), gr.skip()
     try:
-        count = len(_footage(clip, video))
+        clip_frames = _footage(clip, video, start)
     except (guard.Refused, VideoError) as error:
-        return gr.update(maximum=1, value=0), parts.notice(str(error), "bad")
-    return gr.update(maximum=max(1, count - 1), value=count // 2), ""
+        return gr.update(minimum=0, maximum=1, value=0), parts.notice(guard.told(error, video), "bad"), None
+    first, count = clip_frames.first, len(clip_frames)
+    return gr.update(minimum=first, maximum=first + max(1, count - 1), value=first + count // 2), "", part
 
 
-def _window(clip: str, video: str | None, frame: float, a: float, b: float) -> tuple[Window, int]:
-    clip_frames = _footage(clip, video)
-    frame = int(np.clip(frame, 0, len(clip_frames) - 1))
+def _window(clip: str, video: str | None, start: float | None, frame: float, a: float, b: float) -> tuple[Window, int]:
+    clip_frames = _footage(clip, video, start)
+    frame = int(np.clip(frame, clip_frames.first, clip_frames.first + len(clip_frames) - 1))
     learned = inspection.learned_map(inspection.network())
     # The learned values themselves, not what the slider rounds them to, where it was not moved.
     changed = (round(a, 2), round(b, 2)) != (round(abs(learned[0]), 2), round(learned[1], 2))
@@ -182,10 +196,12 @@ def _window(clip: str, video: str | None, frame: float, a: float, b: float) -> t
     return inspection.inspect(inspection.network(), clip_frames, frame, *chosen), frame
 
 
-def show(clip: str, video: str | None, frame: float, a: float, b: float, opacity: float, zoom: bool) -> View:
+def show(
+    clip: str, video: str | None, start: float | None, frame: float, a: float, b: float, opacity: float, zoom: bool
+) -> View:
     """All pictures of one frame and its window."""
     try:
-        window, frame = _window(clip, video, frame, a, b)
+        window, frame = _window(clip, video, start, frame, a, b)
     except (guard.Refused, VideoError):
         return View(*[""] * len(View._fields))  # `open_clip` says why
     part = pictures.part(window, frame, zoom)
@@ -201,38 +217,49 @@ def show(clip: str, video: str | None, frame: float, a: float, b: float, opacity
     )
 
 
-def show_decision(clip: str, video: str | None, frame: float, a: float, b: float, opacity: float, zoom: bool) -> str:
+def show_decision(
+    clip: str, video: str | None, start: float | None, frame: float, a: float, b: float, opacity: float, zoom: bool
+) -> str:
     try:
-        window, frame = _window(clip, video, frame, a, b)
+        window, frame = _window(clip, video, start, frame, a, b)
     except (guard.Refused, VideoError):
         return ""
     return pictures.decision(window, frame, opacity, pictures.part(window, frame, zoom))
 
 
-def step_back(frame: float) -> float:
-    return max(0, frame - 1)
+def step_back(clip: str, video: str | None, start: float | None, frame: float) -> float:
+    """The frame before; the last before the first."""
+    return _step(clip, video, start, frame, -1)
 
 
-def step_on(clip: str, video: str | None, frame: float) -> float:
+def step_on(clip: str, video: str | None, start: float | None, frame: float) -> float:
     """The next frame; the first after the last."""
+    return _step(clip, video, start, frame, 1)
+
+
+def _step(clip: str, video: str | None, start: float | None, frame: float, by: int) -> float:
     try:
-        return (int(frame) + 1) % len(_footage(clip, video))
+        clip_frames = _footage(clip, video, start)
     except (guard.Refused, VideoError):
-        return 0
+        return frame
+    return clip_frames.first + (int(frame) - clip_frames.first + by) % len(clip_frames)
 
 
-def search(what: str, clip: str, video: str | None) -> Iterator[tuple]:
-    """Look through the whole clip for the frame that the button names."""
+def search(what: str, clip: str, video: str | None, start: float | None) -> Iterator[tuple]:
+    """Look through the whole part for the frame that the button names."""
     try:
-        clip_frames = _footage(clip, video)
+        clip_frames = _footage(clip, video, start)
     except (guard.Refused, VideoError) as error:
-        yield parts.notice(str(error), "bad"), gr.skip()
+        yield parts.notice(guard.told(error, video), "bad"), gr.skip()
         return
     for news in _scan(clip_frames):
         if isinstance(news, Scan):
-            frame, missing = inspection.find(news, what)
-            text = f"{what}: {missing}." if frame is None else f"{what}: frame {frame}."
-            yield parts.notice(text), gr.skip() if frame is None else frame
+            row, missing = inspection.find(news, what)
+            if row is None:
+                yield parts.notice(f"{what}: {missing}."), gr.skip()
+            else:
+                frame = clip_frames.first + row
+                yield parts.notice(f"{what}: frame {frame}."), frame
         else:
             total = len(clip_frames)
             yield parts.progress_bar(f"Looking through the clip: {news} of {total} frames", news / total), gr.skip()
@@ -248,10 +275,10 @@ def _scan(clip_frames: footage.Footage) -> Iterator[int | Scan]:
         yield news
 
 
-def read(clip: str, video: str | None, frame: float, a: float, b: float, at: gr.EventData) -> str:
+def read(clip: str, video: str | None, start: float | None, frame: float, a: float, b: float, at: gr.EventData) -> str:
     """The exact values at the pixel under the pointer."""
     try:
-        window, frame = _window(clip, video, frame, a, b)
+        window, frame = _window(clip, video, start, frame, a, b)
     except (guard.Refused, VideoError):
         return ""
     height, width = window.images.shape[1:3]

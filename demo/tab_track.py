@@ -195,7 +195,7 @@ def track_live(
     except Cancelled:
         yield _stopped("Stopped. Press “Find the ball” to start again.")
     except (guard.Refused, VideoError) as error:
-        yield _stopped(_without_path(error, video), "bad")
+        yield _stopped(guard.told(error, video), "bad")
 
 
 def _at_start() -> Page:
@@ -293,9 +293,4 @@ def track(
                 if isinstance(news, Result):
                     yield str(news.csv), news.overlay and str(news.overlay), words.summary(news.trajectory)
     except (guard.Refused, VideoError) as error:
-        raise gr.Error(_without_path(error, video), print_exception=False) from error
-
-
-def _without_path(error: Exception, video: str | None) -> str:
-    """The message with the file's name in place of its path on the server."""
-    return str(error).replace(str(video), Path(video).name) if video else str(error)
+        raise gr.Error(guard.told(error, video), print_exception=False) from error

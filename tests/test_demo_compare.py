@@ -2,7 +2,9 @@
 
 import csv
 import json
+from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -85,8 +87,21 @@ def test_what_is_said_of_a_frame_without_a_label_is_not_cut():
     a = Trajectory([0, 1], [0, 0.1], [(9, 9), (9, 9)], [0.9, 0.9], ["detected"] * 2, size=(288, 512))
     b = np.array([(9, 9), (200, 200)], float)
     truth, labelled = np.array([(9, 9), (np.nan, np.nan)]), np.array([True, False])
-    rows = comparison.Comparison(("A", "B"), Path("clip.mp4"), a, b, truth, labelled).worth_a_look()
+    rows = comparison.Comparison(("A", "B"), Path("clip.mp4"), 0.0, a, b, truth, labelled).worth_a_look()
     assert [row[2:4] for row in rows] == [["not labelled", "not labelled"]]
+
+
+def test_a_later_part_is_compared_and_keeps_the_numbers_of_the_video(clip, tables, weights, monkeypatch):
+    tab = pytest.importorskip("demo.tab_compare")
+    monkeypatch.setattr(tab.models, "offered", lambda: {"ours": weights})
+    visitor = SimpleNamespace(session_hash="visitor")
+    labels, other = map(str, tables)
+    with closing(tab.compare(tab.MINE, str(clip), 0.25, "ours", tab.TABLE, other, labels, "ring", visitor)) as pages:
+        last = next(page for page in pages if "agree in" in page.status)
+    assert last.frame["minimum"] == 8 and last.frame["maximum"] == FRAMES - 1
+    assert [row[0] for row in last.differences if row[0] < 8] == []
+    assert [row[2:4] for row in last.differences if row[0] == 9] == [["wrong place", "missed"]]
+    assert last.state.start == 0.25
 
 
 def test_a_table_that_is_none_is_refused_in_plain_words(page, tmp_path):

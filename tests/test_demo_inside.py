@@ -91,3 +91,15 @@ def test_find_jumps_to_a_frame_of_the_clip(page):
     wanted = int(re.search(r"frame (\d+)", said).group(1))
     page.wait_for_selector(f"#inside-words >> text=Frame {wanted}:")
     assert frame(page) == wanted
+
+
+def test_a_later_part_of_the_clip_can_be_looked_into(page):
+    start = page.locator("#inside-start input")
+    start.fill("0.4")
+    start.press("Enter")
+    page.wait_for_selector("#inside-words >> text=Frame 18:")  # the middle of 12 to 23, at 30 frames per second
+    assert page.get_attribute("#inside-frame input[type=range]", "min") == "12"
+    assert "Frame 18 (chosen)" in page.locator("#inside-given").inner_text()
+    start.fill("9")
+    start.press("Enter")
+    page.wait_for_selector("#inside-found >> text=The video ends at 0.8 s: start before that.")

@@ -1,0 +1,98 @@
+"""The part of a clip that is looked into, how long it is kept, and what the network computes for it; no browser."""
+
+import gc
+import time
+import weakref
+
+import numpy as np
+import pytest
+import torch
+
+from tracknetv5 import BallTracker
+from tracknetv5.data.synthetic import write_rally
+from tracknetv5.video import read_frames
+
+pytest.importorskip("gradio")
+pytest_plugins = ["demo_page"]
+
+from demo import footage, guard, inspection, models  # noqa: E402 (they need the library asked for above)
+
+
+@pytest.fixture
+def clip(tmp_path):
+    path = tmp_path / "rally.mp4"
+    write_rally(path, frames=40, size=(288, 512), seed=0)
+    return path
+
+
+@pytest.fixture
+def name(weights, monkeypatch) -> str:
+    """The weights under the name by which the page offers them."""
+    monkeypatch.setattr(models, "offered", lambda: {"ours": weights})
+    tracker = BallTracker.from_pretrained(weights)
+    monkeypatch.setattr(models, "load", lambda _: tracker)
+    return "ours"
+
+
+def open_part(clip, start, name) -> footage.Footage:
+    return footage.get(str(clip), start, models.load(name).config)
+
+
+def test_a_part_begins_where_it_was_chosen_and_keeps_the_numbers_of_the_video(clip, name):
+    part = open_part(clip, 1.0, name)
+    frames = list(read_frames(clip))
+    assert (part.first, len(part)) == (30, 10)
+    np.testing.assert_array_equal(part.frames[3], frames[33].image)
+    window = inspection.inspect(name, part, 34)
+    assert window.start == 33
+    np.testing.assert_array_equal(window.images[1], frames[34].image)
+    *_, scan = inspection.scan(name, part)
+    np.testing.assert_allclose(scan.score[4], window.refined(34).max(), atol=1e-4)
+
+
+def test_a_start_behind_the_end_is_refused_in_the_words_of_the_first_tab(clip, name):
+    with pytest.raises(guard.Refused) as of_page:
+        guard.check(str(clip), 9, None)
+    with pytest.raises(guard.Refused) as refusal:
+        open_part(clip, 9, name)
+    assert str(refusal.value) == str(of_page.value) == "The video ends at 1.3 s: start before that."
+
+
+@pytest.mark.parametrize("end", ["deleted", "an hour"])
+def test_a_decoded_clip_goes_with_its_file_or_after_an_hour(clip, name, end, monkeypatch):
+    part = open_part(clip, 0, name)
+    inspection.inspect(name, part, 5)  # nor must what was computed keep it
+    kept = weakref.ref(part)
+    del part
+    footage.sweep()
+    assert open_part(clip, None, name) is kept()
+    if end == "deleted":
+        clip.unlink()
+    else:
+        now = time.monotonic()
+        monkeypatch.setattr(time, "monotonic", lambda: now + 3601)
+    footage.sweep()
+    gc.collect()
+    assert kept() is None
+
+
+def test_another_attention_map_changes_nothing_for_others(clip, name):
+    part, model = open_part(clip, 0, name), models.load(name).model
+    learned = inspection.inspect(name, part, 5)
+    part.windows.clear()
+    other = inspection.inspect(name, part, 5, 0.4, 0.3)
+    np.testing.assert_allclose(inspection.inspect(name, part, 5).logits, learned.logits)
+
+    attention, before = model.mdd.attention, [model.mdd.attention.a.item(), model.mdd.attention.b.item()]
+    try:
+        with torch.no_grad():
+            attention.a.fill_(0.4)
+            attention.b.fill_(0.3)
+        expected = models.load(name).inspect(part.window(3, 3))
+    finally:
+        with torch.no_grad():
+            attention.a.fill_(before[0])
+            attention.b.fill_(before[1])
+    np.testing.assert_allclose(other.attention, expected.attention[0], atol=1e-5)
+    np.testing.assert_allclose(other.logits, expected.logits[0], atol=1e-4)
+    assert np.abs(other.attention - learned.attention).max() > 0.1
