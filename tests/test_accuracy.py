@@ -1,61 +1,112 @@
-"""benchmarks.accuracy on clips whose answer is known, with a tracker that is told where to look."""
+"""The command, from a folder of footage to the result file."""
 
+import json
+
+import cv2
 import numpy as np
 import pytest
 
-from benchmarks.accuracy import SIZE, describe, markdown, predict_frames, score_clip, summarise
+from benchmarks import splits
+from benchmarks.accuracy import main
 from tracknetv5 import Trajectory
-from tracknetv5.data.readers import Clip
-from tracknetv5.data.synthetic import write_rally
+from tracknetv5.data.synthetic import render_rally, write_rally
+
+RATIOS = {"accuracy", "precision", "recall", "f1"}
 
 
 @pytest.fixture(scope="module")
-def clip(tmp_path_factory):
-    path = tmp_path_factory.mktemp("clip") / "a.mp4"
-    write_rally(path, frames=45, size=(144, 256), seed=0)
-    visibility = np.ones(45, np.int8)
-    visibility[10:20] = 0
-    visibility[40:] = -1
-    xy = np.stack([np.linspace(20, 200, 45), np.linspace(30, 100, 45)], 1)
-    xy[visibility != 1] = np.nan
-    return Clip("a", "tennis", "court", "val", path, xy, visibility, np.zeros(45, np.int8))
+def tennis(tmp_path_factory):
+    """Two tiny rallies in the layout of the TrackNet tennis data set."""
+    root = tmp_path_factory.mktemp("tennis")
+    for seed, game, frames in ((0, "game1", 9), (4, "game2", 8)):
+        folder = root / game / "Clip1"
+        folder.mkdir(parents=True)
+        lines = ["file name,visibility,x-coordinate,y-coordinate,status"]
+        for frame, (image, (x, y, seen)) in enumerate(render_rally(frames=frames, size=(72, 128), seed=seed)):
+            cv2.imwrite(str(folder / f"{frame:04d}.jpg"), image[..., ::-1])
+            place = f"{x},{y}" if seen and frame != 3 else ","
+            lines.append(f"{frame:04d}.jpg,{0 if frame == 3 else seen},{place},0")
+        (folder / "Label.csv").write_text("\n".join(lines))
+    return root
 
 
-class Oracle:
-    """A tracker whose answers are given."""
-
-    def __init__(self, xy):
-        self.xy = xy
-
-    def track(self, video):
-        count = len(self.xy)
-        seen = ~np.isnan(self.xy[:, 0])
-        source = np.where(seen, "detected", "")
-        return Trajectory(np.arange(count), np.arange(count) / 30, self.xy, seen * 1.0, source, (144, 256), None)
-
-
-def test_counts_distances_and_blocks(clip):
-    xy = clip.xy.copy()
-    xy[0] += 1.5  # 3 px each way at 512 x 288: 4.24, a miss
-    xy[1, 0] += 1.5  # 3 px: right
-    xy[12] = (50, 50)  # no ball there
-    xy[25] = np.nan  # missed
-    xy[42] = (1, 1)  # not labelled: does not count
-    scores = score_clip(predict_frames(Oracle(xy), clip), clip)
-    row = summarise([scores])
-    assert (row["tp"], row["fp1"], row["fp2"], row["tn"], row["fn"]) == (28, 1, 1, 9, 1)
-    assert scores["distance"][1] == pytest.approx(3.0)
-    assert row["blocks"] == 2 and row["median_error_px"] == pytest.approx(0, abs=1e-9)
-    low, high = row["interval_95"]["f1"]
-    assert low < row["f1"] <= high
-    assert SIZE == (288, 512)
+@pytest.fixture(scope="module")
+def indexed(tmp_path_factory):
+    """One clip of the `clips.csv` layout, and predictions of it that miss five frames of ten."""
+    root = tmp_path_factory.mktemp("indexed")
+    (root / "tennis").mkdir()
+    labels = write_rally(root / "tennis" / "a.mp4", frames=10, size=(144, 256), seed=0, labels=True)
+    assert all(seen for *_, seen in labels)
+    (root / "clips.csv").write_text("sport,clip,split,group\ntennis,a,val,court\n")
+    xy = np.array([(x, y) for x, y, _ in labels])
+    xy[5:] = np.nan
+    source = ["detected"] * 5 + [""] * 5
+    trajectory = Trajectory(np.arange(10), np.full(10, np.nan), xy, [1.0] * 5 + [0.0] * 5, source)
+    (root / "peer").mkdir()
+    trajectory.to_csv(root / "peer" / "a.csv")
+    return root
 
 
-def test_table_and_description(clip):
-    row = summarise([score_clip(predict_frames(Oracle(clip.xy), clip), clip)])
-    result = {"weights": "w", "protocol": "frame", "by_sport": {"tennis": row}}
-    assert "| w | frame | tennis | 1.000 (1.000 to 1.000) | 1.000 | 1.000 | 30 | 0 | 0 | 10 | 0 | 0.00 |" in markdown(
-        [result]
+def run(*arguments: object) -> None:
+    main([str(argument) for argument in arguments])
+
+
+def test_papers_split_by_the_papers_protocol_in_one_command(tennis, tmp_path, capsys):
+    output = tmp_path / "out" / "paper.json"
+    how = ("--split", "paper", "--protocol", "paper", "--weights", "tracknet_v5_lite")
+    run("--data", tennis, *how, "--output", output)
+    report = json.loads(output.read_text())
+    labels = splits.read_tennis_folder(tennis)
+    expected = splits.describe("paper", labels.lengths, labels)
+    (result,) = report["results"]
+    row = result["by_sport"]["all"]
+    assert row["total"] == expected["scored_heatmaps"] == 12
+    assert row["fp2"] + row["tn"] == expected["targets"]["invisible"] > 0
+    assert RATIOS < set(row) and row["tp"] > 0
+    assert (report["split"], result["protocol"], result["step"]) == ("paper", "paper", 1)
+    assert f"| 12 | {row['tp']} | {row['fp1']} | {row['fp2']} | {row['tn']} | {row['fn']} |" in capsys.readouterr().out
+
+
+def test_frames_of_held_out_clips(tennis, tmp_path):
+    output = tmp_path / "game.json"
+    run("--data", tennis, "--split", "game", "--weights", "tracknet_v5_lite", "--threshold", 0.3, "--output", output)
+    report = json.loads(output.read_text())
+    assert [clip["clip"] for clip in report["data"]] == ["tennis/game1-Clip1"]
+    (result,) = report["results"]
+    row = result["by_sport"]["tennis"]
+    assert row["total"] == 9 and row == result["by_sport"]["all"]
+    assert result["threshold"] == 0.3
+    swept = {part["threshold"]: part for part in result["breakdown"]["threshold"]}
+    names = ("tp", "fp1", "fp2", "tn", "fn", "interval_95")
+    assert [swept[0.3][name] for name in names] == [row[name] for name in names]
+
+
+def test_predictions_of_others_are_scored_beside_weights(indexed, tmp_path, capsys):
+    output = tmp_path / "peer.json"
+    run("--data", indexed, "--split", "val", "--predictions", indexed / "peer", "--output", output)
+    (result,) = json.loads(output.read_text())["results"]
+    row = result["by_sport"]["all"]
+    assert (row["tp"], row["fn"], row["total"], row["recall"]) == (5, 5, 10, 0.5)
+    assert result["weights"].endswith("peer") and result["breakdown"]["threshold"] == []
+    assert "| frame | tennis | 0.667 (0.667 to 0.667) | 1.000 | 0.500 | 0.500 | 10 | 5 | 0 | 0 | 0 | 5 |" in (
+        capsys.readouterr().out
     )
-    (facts,) = describe([clip])
-    assert (facts["frames"], facts["scored"], len(facts["sha256"])) == (45, 40, 64)
+    facts = json.loads(output.read_text())["data"][0]
+    assert (facts["frames"], facts["scored"], len(facts["sha256"])) == (10, 10, 64)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (("--split", "val"), "give --weights or --predictions"),
+        (("--split", "holiday", "--weights", "w"), "holiday"),
+        (("--split", "paper", "--weights", "w"), "divides windows"),
+        (("--split", "paper", "--protocol", "paper", "--predictions", "p"), "divides windows"),
+        (("--split", "game", "--weights", "w"), "tennis data set"),
+        (("--split", "val", "--predictions", "nowhere"), "1 of 1 clips: nowhere/a.csv"),
+    ],
+)
+def test_what_cannot_be_scored_is_told(indexed, tmp_path, capsys, arguments, message):
+    with pytest.raises(SystemExit):
+        run("--data", indexed, "--output", tmp_path / "x.json", *arguments)
+    assert message in capsys.readouterr().err

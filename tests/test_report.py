@@ -1,10 +1,14 @@
 """Tables in README.md are those that the committed results give."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from benchmarks import breakdown, report
+from benchmarks.protocols import THRESHOLDS
 from benchmarks.report import filled
+from tracknetv5.metrics import Counts
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -12,8 +16,55 @@ README = Path(__file__).parents[1] / "README.md"
 def test_tables_are_fresh():
     text = README.read_text(encoding="utf-8")
     assert filled(text) == text, "run python -m benchmarks.report"
+    assert report.PICTURE not in text or (README.parent / report.PICTURE).is_file()
 
 
 def test_a_missing_block_is_named():
     with pytest.raises(ValueError, match="accuracy"):
         filled("# no tables here")
+
+
+def written(tmp_path, monkeypatch, *results: dict) -> dict:
+    """A result file in the place of the committed one, and what it holds."""
+    content = {
+        "command": "c", "env": {"python": "3"}, "tolerance_px": 4, "split": "val",
+        "data": [{"clip": "tennis/a", "group": "court"}], "results": results,
+    }  # fmt: skip
+    (tmp_path / "accuracy_val.json").write_text(json.dumps(content))
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    return report.accuracy_report()
+
+
+def result(**more) -> dict:
+    row = Counts(tp=1).as_dict() | {"interval_95": {"f1": [0.5, 1]}, "median_error_px": 1.0}
+    return {"weights": "w", "protocol": "frame", "threshold": 0.4, "by_sport": {"tennis": row}} | more
+
+
+def test_results_without_breakdown_have_no_picture(tmp_path, monkeypatch):
+    old = written(tmp_path, monkeypatch, result())
+    report.draw_accuracy(old, tmp_path / "a.png")
+    assert not (tmp_path / "a.png").exists()
+    assert report.PICTURE not in report.accuracy_table()
+
+
+def test_picture_of_the_breakdown(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+
+    def row(tp: int) -> dict:
+        return Counts(tp=tp, fn=20 - tp).as_dict() | {"interval_95": {"f1": [0.1, 0.9] if tp else [None, None]}}
+
+    curve = [{"tolerance_px": pixels} | row(pixels - 1) for pixels in breakdown.TOLERANCES]
+    swept = [{"threshold": threshold} | row(19 - k) for k, threshold in enumerate(THRESHOLDS)]
+    drawn = [
+        result(breakdown={"tolerance": {"model_px": curve}, "threshold": swept}),
+        result(breakdown={"tolerance": {"model_px": curve}, "threshold": []}),  # of a file of predictions
+    ]
+    del drawn[1]["threshold"]
+    new = written(tmp_path, monkeypatch, *drawn, result(protocol="paper"))
+    table = report.accuracy_table()
+    assert table.endswith(f"({report.PICTURE})") and "protocol `paper`: every heatmap" in table
+    sizes = []
+    for count in (1, 2):
+        report.draw_accuracy(new | {"results": new["results"][:count]}, tmp_path / "docs" / f"{count}.png")
+        sizes.append((tmp_path / "docs" / f"{count}.png").stat().st_size)
+    assert 5_000 < sizes[0] < sizes[1] < 100_000
