@@ -22,8 +22,8 @@ from tracknetv5.weights import PRETRAINED, load_weights
 
 EVERY = 4  # of the training clips, one in so many is enough to choose a threshold
 RIGHTS = (
-    "Trained on third-party match footage (badminton, padel, tennis) for research; the footage belongs to its "
-    "broadcasters: check your rights before commercial use."
+    "Trained on third-party match footage ({sports}) for research; the footage belongs to its broadcasters: check your "
+    "rights before commercial use."
 )
 
 
@@ -37,14 +37,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     model, config = load_weights(options.weights)
     size = (config.height, config.width)
-    scores = validate(model, read_clips(options.data, "train")[::EVERY], size=size, cache=options.cache)
+    training = read_clips(options.data, "train")
+    scores = validate(model, training[::EVERY], size=size, cache=options.cache)
+    rights = RIGHTS.format(sports=", ".join(sorted({clip.sport for clip in training})))
     config = replace(
         config,
         threshold=scores["threshold"],
         step=config.frames,
         licence="mit",
-        training_data=f"{options.history} {RIGHTS}",
-        provenance="trained from random weights with this package, `tracknetv5 train`",
+        training_data=f"{options.history} {rights}",
+        provenance="trained with this package, `tracknetv5 train`",
         precision="float16",
     )
     folder = PRETRAINED / config.model
