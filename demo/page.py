@@ -4,7 +4,7 @@ import threading
 
 import gradio as gr
 
-from demo import footage, models, tab_about, tab_compare, tab_inside, tab_track
+from demo import footage, models, tab_about, tab_compare, tab_inside, tab_track, uploads
 from demo.guard import MAX_BYTES
 from demo.style import CSS, THEME
 
@@ -34,12 +34,13 @@ def build() -> gr.Blocks:
 
 
 def launch() -> None:
-    """Serve the page until interrupted.
+    """Serve the page until interrupted; programs reach `/track` by Gradio's client and over MCP.
 
     Raises:
         WeightsError: the default weights are missing or damaged; better now than at the first visitor.
     """
     models.load(models.default())
+    uploads.install()
     threading.Thread(target=footage.keep_tidy, name="tidy", daemon=True).start()
     page = build()
     page.queue(max_size=20)
@@ -47,6 +48,7 @@ def launch() -> None:
         theme=THEME,
         css_paths=CSS,
         max_file_size=MAX_BYTES,
+        mcp_server=True,
         run_history=False,  # it would keep the visitor's videos in his browser
         footer_links=["api", "settings"],
     )

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from demo import charts, guard, models, parts, words
+from demo import charts, guard, models, parts, uploads, words
 from demo.runs import Runs
 from demo.tracking import Cancelled, Progress, Result, run
 from tracknetv5.draw import STYLES
@@ -247,6 +247,7 @@ def _stopped(text: str, kind: str = "info") -> Page:
 
 def _endpoint(video, start, length, settings) -> None:
     """`/track`: what a program calls. Only the video is required; the other inputs have the page's defaults."""
+    uploads.only_addresses(video)
     with gr.Row(visible=False):
         call = gr.Button("track")
         table = gr.File(label="CSV: Frame,Visibility,X,Y,Score,Source,Time")
@@ -272,7 +273,7 @@ def track(
     """Find the ball in every frame of a sports video (tennis, badminton, padel ...).
 
     Args:
-        video: the video file.
+        video: the video file, or its public https address.
         start: seconds into the video at which to begin.
         length: seconds to track; empty for the rest.
         weights: which of the offered weights to use.
