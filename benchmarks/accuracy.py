@@ -146,6 +146,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         if options.split in SPLITS:
             clips, starts = held_out(options.data, options.split)
+            if options.split != "paper":  # all windows of whole clips
+                starts = None
         else:
             clips, starts = read_clips(options.data, options.split), None
         needed = [prediction_file(folder, clip) for folder in options.predictions for clip in clips]

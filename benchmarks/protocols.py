@@ -5,9 +5,9 @@ a 512 x 288 picture letterboxed like the network's input. Predictions in CSV fil
 
 Protocol `paper`: every heatmap counts, as the papers count. Windows at every frame; each heatmap is decoded alone by
 `decode_reference` to whole pixels; the labels are scaled by 512 / width and 288 / height (no half pixel) and truncated
-to whole pixels; right if less than 4 px away. Weights of TrackNetV3 have its own decoder and up to and including 4 px.
-A ball whose place is not labelled is FP2 if one is predicted, FN if not. 16:9 footage looks as it does to the papers'
-networks but for the kind of interpolation; other footage is letterboxed, not stretched.
+to whole pixels; right if less than 4 px away. A ball whose place is not labelled is FP2 if one is predicted, FN if not.
+Weights of TrackNetV3 have its own decoder and up to and including 4 px, and no rectifier. 16:9 footage looks as it does
+to the papers' networks but for the kind of interpolation; other footage is letterboxed, not stretched.
 """
 
 import warnings
@@ -34,6 +34,7 @@ SIZE = (288, 512)  # pixels (height, width) in which distances are measured
 THRESHOLDS = tuple(round(0.05 * k, 2) for k in range(1, 20))
 PAPER_THRESHOLD = 128 / 255  # uint8(255 p) > 127
 V3_TOLERANCE = float(np.nextafter(TOLERANCE, np.inf))  # `outcomes` takes what is less: this admits 4 px
+WINDOW = 2 * RADIUS + 1  # frames in a window of the papers' splits
 NONE = (np.nan, np.nan)
 
 
@@ -141,12 +142,14 @@ def by_heatmap(tracker: BallTracker, clip: Clip, starts: Collection[int] | None 
     """Protocol `paper`, of the windows that begin at the frames `starts`, or of all.
 
     Raises:
-        ValueError: a network whose heatmaps are not of SIZE.
+        ValueError: a network whose heatmaps are not of SIZE, or for which `starts` are of other windows.
         DatasetError: the footage has fewer frames than labels.
     """
     config = tracker.config
     if (config.height, config.width) != SIZE:
         raise ValueError(f"protocol paper counts pixels of 288 x 512 heatmaps, not of {config.height} x {config.width}")
+    if starts is not None and config.frames != WINDOW:
+        raise ValueError(f"the windows of this split hold {WINDOW} frames, those of {config.model} {config.frames}")
     is_v3 = config.model == "tracknet_v3"
     decode_one, tolerance = (decode_reference_v3, V3_TOLERANCE) if is_v3 else (decode_reference, TOLERANCE)
     background = median_background(clip.images(SIZE)) if config.background else None

@@ -19,6 +19,7 @@ from benchmarks.protocols import (
 from benchmarks.splits import SPLITS, path_order
 from tracknetv5 import Trajectory
 from tracknetv5.data.readers import Clip, DatasetError, read_clips
+from tracknetv5.models import create_model
 from tracknetv5.video import VideoWriter
 from tracknetv5.weights import WeightsConfig
 
@@ -122,6 +123,18 @@ def test_a_network_with_background_and_a_folder_of_images(tennis):
     assert all(background is not None for _, background in tracker.model.seen)
 
 
+def test_a_rectifier_fills_gaps_of_images_as_of_videos(tennis):
+    cv2.imwrite(str(tennis / "game1" / "Clip1" / "0004.jpg"), np.zeros((*SIZE, 3), np.uint8))
+    (clip,) = read_clips(tennis)
+    torch.manual_seed(0)
+    rectifier_facts = WeightsConfig(model="inpaintnet", options={}, height=None, width=None, frames=16)
+    tracker = make_tracker()
+    tracker.rectifier = create_model("inpaintnet").eval(), rectifier_facts
+    scored = by_frame(tracker, clip)
+    assert scored.outcome.tolist() == ["tp"] * 4 + ["fp1"] + ["tp"] * 3  # an untrained network fills in anything
+    assert np.isnan(scored.at_threshold[:, 4]).all() and not np.isnan(scored.at_threshold[5, [3, 5]]).any()
+
+
 def test_every_heatmap_of_every_window_counts(tennis):
     (clip,) = read_clips(tennis)
     tracker = make_tracker()
@@ -146,7 +159,7 @@ def test_papers_truncate_what_is_found_and_what_is_labelled(tmp_path):
     # 4 px away is not near enough for V2, V4 and V5, and is for V3; 5 px is too far for both.
     assert scored.distance[0] == 4 and scored.distance[1] == 5
     assert scored.outcome.tolist() == ["fp1", "fp1", "tp", "fp1", "tp", "fp1"]
-    v3 = by_heatmap(make_tracker(model="tracknet_v3"), clip, {0, 1})
+    v3 = by_heatmap(make_tracker(model="tracknet_v3"), clip)
     assert v3.outcome.tolist() == ["tp", "fp1", "tp", "fp1", "tp", "tp"]
 
 
@@ -162,6 +175,11 @@ def test_a_target_without_place_and_a_frame_without_row(tmp_path):
 def test_heatmaps_of_another_size_are_refused(tennis):
     with pytest.raises(ValueError, match="not of 144 x 256"):
         by_heatmap(make_tracker(height=144, width=256), read_clips(tennis)[0])
+
+
+def test_windows_of_another_length_are_not_those_of_the_split(tennis):
+    with pytest.raises(ValueError, match="hold 3 frames, those of tracknet_v3 8"):
+        by_heatmap(make_tracker(model="tracknet_v3", frames=8), read_clips(tennis)[0], {1, 2})
 
 
 def test_held_out_windows_are_those_of_the_split(tmp_path):
