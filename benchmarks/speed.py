@@ -1,8 +1,9 @@
 """Frames per second, latency and peak memory of the networks on this machine.
 
-    python -m benchmarks.speed [--models NAME ...] [--batch 1 4] [--step 1 3] [--threads 1 2] --output FOLDER
+    python -m benchmarks.speed [--models NAME ...] [--batch 1 4] [--step 1 3] [--threads 1 2] [--runtime torch onnx]
+        --output FOLDER
 
-Two measurements: the network alone (a batch of windows to logits), and end to end (a video file to a CSV, by
+Two measurements: the network alone (a batch of windows to heatmaps), and end to end (a video file to a CSV, by
 `BallTracker`). Every case is run a few times unmeasured, then all cases take turns, so that a machine that slows down
 slows all of them; figures are the median and the quartiles of the turns. Peak memory is that of a process of its own.
 
@@ -23,23 +24,24 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
-from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from benchmarks.environment import command, machine, versions
 from benchmarks.inputs import SIZE, example
+from tracknetv5.export import cached_onnx
 from tracknetv5.models import create_model, list_models
+from tracknetv5.runtime import ONNX_PACKAGES, OnnxRuntime, TorchRuntime
 from tracknetv5.tracker import BallTracker
 from tracknetv5.video import probe
 from tracknetv5.weights import WeightsConfig, available, load_weights, resolve
 
-RUNTIMES = ("torch", "onnxruntime")
+RUNTIMES = ("torch", "onnx")
 MODELS = ("tracknet_v2", "tracknet_v4", "tracknet_v5", "tracknet_v2_lite", "tracknet_v4_lite", "tracknet_v5_lite")
 VIDEO = Path("demo/examples/rally_long.mp4")
 WARM_UP = 2  # unmeasured runs of each case
@@ -84,9 +86,10 @@ def network(name: str) -> tuple[nn.Module, WeightsConfig, bool]:
 def prepare(case: Case, setting: Setting) -> Callable[[], int]:
     """A function that runs the case once and returns the number of frames it has done."""
     model, config, _ = network(case.model)
+    torch.set_num_threads(case.threads)
     if case.batch is None:
         probe(setting.video)
-        tracker = BallTracker(model, config, device="cpu", step=case.step)
+        tracker = BallTracker(model, config, device="cpu", runtime=case.runtime, step=case.step)
 
         def end_to_end() -> int:
             torch.set_num_threads(case.threads)
@@ -98,38 +101,17 @@ def prepare(case: Case, setting: Setting) -> Callable[[], int]:
         return end_to_end
     generator = torch.Generator().manual_seed(0)
     inputs = tuple(torch.rand(each.shape, generator=generator) for each in example(model, setting.size, case.batch))
-    frames = case.batch * config.frames
-    if case.runtime == "onnxruntime":
-        session = onnx_session(model, inputs, case.threads)
-        fed = {each.name: array.numpy() for each, array in zip(session.get_inputs(), inputs, strict=True)}
+    if case.runtime == "onnx":
+        compute = OnnxRuntime(cached_onnx(model, replace(config, height=setting.size[0], width=setting.size[1])))
+    else:
+        compute = TorchRuntime(model, torch.device("cpu"))
 
-        def in_onnxruntime() -> int:
-            session.run(None, fed)
-            return frames
-
-        return in_onnxruntime
-    model = model.to(memory_format=torch.channels_last)  # as the tracker has it
-
-    @torch.inference_mode()
-    def in_torch() -> int:
+    def alone() -> int:
         torch.set_num_threads(case.threads)
-        model(*inputs)
-        return frames
+        compute(*inputs)
+        return case.batch * config.frames
 
-    return in_torch
-
-
-def onnx_session(model: nn.Module, inputs: tuple[Tensor, ...], threads: int):
-    """The network as an `onnxruntime.InferenceSession`."""
-    import onnxruntime  # only this runtime needs it
-
-    model = deepcopy(model).to(memory_format=torch.contiguous_format)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
-        torch.onnx.export(model, inputs, path, dynamo=True, external_data=False, verbose=False)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        return onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    return alone
 
 
 def peak_memory(case: Case, setting: Setting) -> float | None:
@@ -243,11 +225,12 @@ def markdown(result: dict) -> str:
             f"| {row['frames_per_second']:.2f} ({low:.2f} to {high:.2f}) | {row['latency_ms']:.1f} "
             f"| {row['gflops_per_second']:.1f} | {row['share_of_matrix_rate']:.0%} | {row['peak_memory_mb']} |"
         )
-    lines += ["\n| video to CSV | threads | step | frames/s (quartiles) | MB |", "|---|---:|---:|---:|---:|"]
+    lines += ["\n| video to CSV | runtime | threads | step | frames/s (quartiles) | MB |"]
+    lines += ["|---|---|---:|---:|---:|---:|"]
     for row in result["end_to_end"]:
         low, high = row["frames_per_second_quartiles"]
         lines.append(
-            f"| {row['model']} | {row['threads']} | {row['step']} "
+            f"| {row['model']} | {row['runtime']} | {row['threads']} | {row['step']} "
             f"| {row['frames_per_second']:.2f} ({low:.2f} to {high:.2f}) | {row['peak_memory_mb']} |"
         )
     return "\n".join(lines)
@@ -260,7 +243,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--batch", nargs="*", type=int, default=[1], help="windows a pass of the network alone")
     parser.add_argument("--step", nargs="*", type=int, default=[3], help="frames between windows, end to end")
     parser.add_argument("--threads", nargs="+", type=int, default=[machine()["cores"]])
-    parser.add_argument("--runtime", nargs="+", choices=RUNTIMES, default=["torch"], help="of the network alone")
+    parser.add_argument("--runtime", nargs="+", choices=RUNTIMES, default=["torch"])
     parser.add_argument("--size", nargs=2, type=int, default=SIZE, metavar=("HEIGHT", "WIDTH"), help="network alone")
     parser.add_argument("--video", type=Path, default=VIDEO, help="end to end")
     parser.add_argument("--seconds", type=float, default=2.0, help="of the video")
@@ -276,13 +259,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for batch in options.batch
     ]
     cases += [
-        Case(name, threads, step=step)
+        Case(name, threads, runtime, step=step)
         for name in options.models
         for threads in options.threads
+        for runtime in options.runtime
         for step in options.step
     ]
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    packages = ["torch", "numpy", "av", "opencv-python"] + [name for name in options.runtime if name != "torch"]
+    packages = ["torch", "numpy", "av", "opencv-python", *(ONNX_PACKAGES if "onnx" in options.runtime else ())]
     try:
         figures = measure(cases, setting, options.repeats)
     except ValueError as error:  # a step, size or video that does not fit names itself

@@ -81,7 +81,7 @@ def test_inspect_is_what_the_heatmaps_come_from(lite, order):
     window, _ = images(3)
     seen = tracker.inspect(window)
     heatmaps = [heatmap for _, heatmap in tracker.heatmaps(window)]
-    np.testing.assert_array_equal(seen.logits[0].sigmoid().numpy(), heatmaps)
+    np.testing.assert_allclose(seen.logits[0].sigmoid().numpy(), heatmaps, atol=1e-5)
     assert seen.polarity.shape == (1, 2, 2, HEIGHT, WIDTH) and seen.logits.device.type == "cpu"
 
 
@@ -370,6 +370,8 @@ def test_settings_come_from_the_config_unless_given(lite):
         (dict(step=0), "step must lie between 1 and the 3 frames"),
         (dict(step=4), "step must lie between 1 and the 3 frames"),
         (dict(device="abacus"), "'abacus' cannot be used.*\"cpu\" always can"),
+        (dict(runtime="abacus"), "runtime must be one of auto, torch, onnx .* not 'abacus'"),
+        (dict(runtime="onnx", device="cuda"), "computes on the CPU here, not on cuda"),
     ],
 )
 def test_settings_that_cannot_be(lite, settings, message):

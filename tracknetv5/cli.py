@@ -51,7 +51,7 @@ class _ProgressLine:
 def track(
     videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Video files.")],
     output: Annotated[Path, typer.Option(help="Folder for <stem>.csv and <stem>_ball.mp4; made if it is not there.")],
-    weights: Annotated[str | None, typer.Option(help="Folder or Hub id; default: the bundled weights.")] = None,
+    weights: Annotated[str | None, typer.Option(help="Folder, .onnx file, Hub id; default: the bundled ones.")] = None,
     overlay: Annotated[bool, typer.Option("--overlay", help="Also write a video with the ball marked.")] = False,
     step: Annotated[
         int | None, typer.Option(min=1, help="Frames between windows: 3 is fast, 1 sees every frame three times.")
@@ -59,6 +59,7 @@ def track(
     threshold: Annotated[float | None, typer.Option(help="Heat above which a peak is a ball, between 0 and 1.")] = None,
     fill_gaps: Annotated[int, typer.Option(min=0, metavar="N", help="Interpolate gaps of up to N frames.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
+    runtime: Annotated[str, typer.Option(help="auto, torch or onnx (extra: onnx).")] = "auto",
 ) -> None:
     """Write the trajectory of the ball in each video as CSV: Frame,Visibility,X,Y,Score,Source,Time."""
     from tracknetv5.overlay import write_overlay
@@ -69,7 +70,9 @@ def track(
     if twice := sorted({stem for stem in stems if stems.count(stem) > 1}):
         _fail(f"two inputs are called {twice[0]!r} and would write the same files: rename one or use two folders")
     try:
-        tracker = BallTracker.from_pretrained(weights, device=device, threshold=threshold, step=step)
+        tracker = BallTracker.from_pretrained(
+            weights, device=device, runtime=runtime, threshold=threshold, step=step
+        )
         output.mkdir(parents=True, exist_ok=True)
     except (ValueError, OSError) as error:
         _fail(error)
@@ -136,6 +139,28 @@ def convert(
     except (ValueError, OSError) as error:
         _fail(error)
     typer.echo(f"weights: {folder}")
+
+
+@app.command()
+def export(
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT.onnx", help="The file to write.")],
+    weights: Annotated[str | None, typer.Option(help="Folder or Hub id; default: the bundled weights.")] = None,
+) -> None:
+    """Write a network as ONNX: any number of windows in, heatmaps out; `--weights OUTPUT.onnx` takes it back."""
+    from tracknetv5.export import OPSET, export_onnx
+    from tracknetv5.weights import load_weights, resolve
+
+    if output.suffix != ".onnx":
+        _fail(f"{output}: call it {output.name}.onnx, which is how such a file is known again")
+    try:
+        model, config = load_weights(resolve(weights))
+        output.parent.mkdir(parents=True, exist_ok=True)
+        export_onnx(model, config, output)
+    except (ValueError, OSError) as error:
+        _fail(error)
+    typer.echo(f"{config.model}, opset {OPSET}, {output.stat().st_size / 1e6:.1f} MB -> {output}")
+    if config.rectifier:
+        typer.echo("warning: the rectifier that comes with these weights is not in the file", err=True)
 
 
 @app.command()

@@ -14,10 +14,12 @@ from torch import nn
 
 from tracknetv5.background import median_background
 from tracknetv5.card import model_card, write_picture
+from tracknetv5.export import cached_onnx, load_onnx
 from tracknetv5.geometry import Letterbox
 from tracknetv5.heatmaps import HeatmapMerger, decode
 from tracknetv5.models.v5 import Inspection, TrackNetV5
 from tracknetv5.rectify import rectify
+from tracknetv5.runtime import RUNTIMES, OnnxRuntime, Runtime, TorchRuntime, available_cores, fastest
 from tracknetv5.trajectory import Point, Trajectory
 from tracknetv5.video import VideoWarning, probe, read_frames
 from tracknetv5.weights import RECTIFIER, WeightsConfig, load_weights, resolve, save_weights
@@ -36,27 +38,31 @@ class BallTracker(ModelHubMixin):
 
     def __init__(
         self,
-        model: nn.Module,
+        model: nn.Module | OnnxRuntime,
         config: WeightsConfig,
         *,
         rectifier: tuple[nn.Module, WeightsConfig] | None = None,
         device: str = "auto",
+        runtime: str = "auto",
         threshold: float | None = None,
         step: int | None = None,
     ):
         """Use `from_pretrained` for weights from disk or the Hub.
 
         Args:
-            model: a network of `create_model`.
+            model: a network of `create_model`, or one that was exported, as `load_onnx` returns it.
             config: the facts about its weights; its threshold and step hold where none is given.
             rectifier: a network that fills the gaps of trajectories (InpaintNet) and the facts about its weights.
             device: "auto" (a GPU if there is one), or a name that torch knows.
+            runtime: "torch", on any device (in 16 bits where that is CUDA); "onnx", ONNX Runtime on the CPU, for which
+                the network is exported once and kept in the user's cache; or "auto", the faster of those installed.
             threshold: a heatmap's peak must exceed it to count as a ball, in (0, 1).
             step: frames between windows; 1 sees every frame in several windows, the window's length sees it once.
 
         Raises:
-            ValueError: threshold or step out of range, a device that torch does not have, or a network that does not
-                take frames (or, as rectifier, one that does).
+            ValueError: threshold or step out of range, a device that torch does not have, a runtime that is not
+                installed or does not fit device or network, or a network that does not take frames (or, as rectifier,
+                one that does).
         """
         if config.height is None:
             raise ValueError(f"{config.model} fills gaps and sees no frames: give it as rectifier of a tracker")
@@ -69,8 +75,12 @@ class BallTracker(ModelHubMixin):
             raise ValueError(f"threshold must lie between 0 and 1, not {self.threshold}")
         if not 1 <= self.step <= config.frames:
             raise ValueError(f"step must lie between 1 and the {config.frames} frames of a window, not {self.step}")
-        self.device = _device(device)
-        self.model = model.eval().to(self.device, memory_format=torch.channels_last)
+        self.runtime, self.device = _choose(runtime, device, model)
+        if isinstance(model, OnnxRuntime):
+            self.model, self._network = None, model
+        else:
+            self.model = model.eval().to(self.device, memory_format=torch.channels_last)
+            self._network = self._compile()
         self.rectifier = rectifier
         if rectifier is not None:
             rectifier[0].eval().to(self.device)
@@ -82,6 +92,7 @@ class BallTracker(ModelHubMixin):
         *,
         revision: str | None = None,
         device: str = "auto",
+        runtime: str = "auto",
         threshold: float | None = None,
         step: int | None = None,
         rectifier: str | PathLike | None = None,
@@ -89,9 +100,10 @@ class BallTracker(ModelHubMixin):
         cache_dir: str | PathLike | None = None,
         local_files_only: bool = False,
     ) -> "BallTracker":
-        """A tracker from a folder of weights, a Hub id, or the name of bundled weights; None for the default.
+        """A tracker from a folder of weights, a Hub id, the name of bundled weights, or an ONNX file of `export`.
 
         Args and errors as in `__init__`, and:
+            id_or_path: None for the default weights; a name that ends in .onnx is a file.
             revision: branch, tag or commit on the Hub; "organisation/name@revision" says the same.
             rectifier: weights of a network that fills gaps, named in the same ways; None for those that come with the
                 weights, if any do.
@@ -103,16 +115,31 @@ class BallTracker(ModelHubMixin):
             WeightsError: weights that are missing, damaged or do not fit.
         """
         hub = dict(token=token, cache_dir=cache_dir, local_files_only=local_files_only)
-        folder = resolve(id_or_path, revision=revision, **hub)
-        model, config = load_weights(folder)
+        if str(id_or_path).endswith(".onnx"):
+            folder = None
+            model, config = load_onnx(Path(id_or_path).expanduser())
+        else:
+            folder = resolve(id_or_path, revision=revision, **hub)
+            model, config = load_weights(folder)
         fills_gaps = None
         if rectifier is not None:
             fills_gaps = load_weights(resolve(rectifier, **hub))
         elif config.rectifier:
             fills_gaps = load_weights(folder / RECTIFIER)
-        return cls(model, config, rectifier=fills_gaps, device=device, threshold=threshold, step=step)
+        return cls(
+            model, config, rectifier=fills_gaps, device=device, runtime=runtime, threshold=threshold, step=step
+        )
+
+    def _compile(self) -> Runtime:
+        if self.device.type == "cpu" and torch.get_num_threads() > (cores := available_cores()):
+            torch.set_num_threads(cores)  # more would only wait for each other
+        if self.runtime == "onnx":
+            return OnnxRuntime(cached_onnx(self.model, self.config))
+        return TorchRuntime(self.model, self.device, torch.float16 if self.device.type == "cuda" else None)
 
     def _save_pretrained(self, save_directory: Path) -> None:
+        if self.model is None:
+            raise ValueError("an ONNX file cannot be turned back into weights: save those that it was exported from")
         half = self.config.precision == "float16"
         save_weights(self.model, save_directory, self.config, half=half, rectifier=self.rectifier)
         write_picture(save_directory)
@@ -268,6 +295,8 @@ class BallTracker(ModelHubMixin):
         Raises:
             ValueError: a network that computes no more than its heatmaps, or a window of another shape.
         """
+        if self.model is None:
+            raise ValueError("an ONNX file cannot be looked into: take the weights that it was exported from")
         if not isinstance(self.model, TrackNetV5):
             raise ValueError(f"{self.config.model} has nothing to look into: take weights of tracknet_v5 or its sizes")
         seen = self.model.inspect(self._tensor(np.stack(window)))
@@ -282,17 +311,30 @@ class BallTracker(ModelHubMixin):
         if not self.config.background and background is not None:
             raise ValueError("these weights take no background: leave it out")
 
-    @torch.inference_mode()
     def _infer(self, window: list[np.ndarray], background: np.ndarray | None) -> np.ndarray:
         inputs = [self._tensor(np.stack(window))]  # (1, T, 3, H, W)
         if background is not None:
             inputs.append(self._tensor(background))  # (1, 3, H, W)
-        return torch.sigmoid(self.model(*inputs))[0].float().cpu().numpy()
+        return self._network(*inputs)[0]
 
     def _tensor(self, images: np.ndarray) -> torch.Tensor:
         """(..., H, W, 3) uint8 RGB -> (1, ..., 3, H, W) float32 in [0, 1], in the model's order of channels."""
         tensor = torch.from_numpy(images).to(self.device).movedim(-1, -3)[None].float() / 255
         return tensor.flip(-3) if self.config.channel_order == "BGR" else tensor
+
+
+def _choose(runtime: str, device: str, model: nn.Module | OnnxRuntime) -> tuple[str, torch.device]:
+    """The runtime and the device that settings, which may be "auto", come to for a network."""
+    exported = isinstance(model, OnnxRuntime)
+    known = ("auto", "onnx") if exported else RUNTIMES
+    if runtime not in known:
+        raise ValueError(f"runtime must be one of {', '.join(known)} for this network, not {runtime!r}")
+    if exported or runtime == "onnx":
+        if device not in ("auto", "cpu"):
+            raise ValueError(f"ONNX Runtime computes on the CPU here, not on {device}: torch does, from weights")
+        return "onnx", torch.device("cpu")
+    place = _device(device)
+    return fastest(model, place) if runtime == "auto" else "torch", place
 
 
 def _device(name: str) -> torch.device:

@@ -241,10 +241,19 @@ def read_config(folder: Path) -> WeightsConfig:
     """
     path = Path(folder) / CONFIG
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise WeightsError(f"{path}: missing: a folder of weights holds {TENSORS} and {CONFIG}") from error
     except (OSError, ValueError) as error:
+        raise WeightsError(f"{path}: not readable: {error}") from error
+    return parse_config(text, path)
+
+
+def parse_config(text: str, path: Path) -> WeightsConfig:
+    """The checked config in a JSON text, which is that of the file `path`; errors as in `read_config`."""
+    try:
+        content = json.loads(text)
+    except ValueError as error:
         raise WeightsError(f"{path}: not readable: {error}") from error
     version = content.get("format_version") if isinstance(content, dict) else None
     if not isinstance(version, int):

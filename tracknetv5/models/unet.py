@@ -61,7 +61,7 @@ class BlockConv(nn.Conv2d):
         # takes up to ten times as long on a CPU.
         spare = -self.in_channels % 16
         padding = (0, 0, 0, 0, 0, spare)
-        return F.conv2d(F.pad(x, padding), F.pad(self.weight, padding), stride=self.stride)
+        return F.conv2d(F.pad(x, padding), F.pad(self.weight, padding), self.bias, stride=self.stride)
 
 
 class ConvUnit(nn.Sequential):

@@ -1,0 +1,104 @@
+"""What computes a network: torch or ONNX Runtime behind one call.
+
+A runtime is called with windows (B, T, 3, H, W) float32 in [0, 1] and, for networks that take one, backgrounds
+(B, 3, H, W); it returns the heatmaps, probabilities (B, T, H, W) float32, as an array.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext, suppress
+from copy import deepcopy
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+Runtime = Callable[..., np.ndarray]
+
+RUNTIMES = ("auto", "torch", "onnx")
+ONNX_PACKAGES = ("onnxruntime", "onnx", "onnxscript")  # to compute, and to make the file that is computed
+
+
+class TorchRuntime:
+    """A network in torch, on any device: layers fused where that changes no result, channels last."""
+
+    def __init__(self, model: nn.Module, device: torch.device, half: torch.dtype | None = None):
+        """`half`: the 16-bit type that autocast computes convolutions and products in; None for 32 bits throughout."""
+        self.model = fold_norms(model.eval()).to(device, memory_format=torch.channels_last)
+        self.device = device
+        self.half = half
+
+    @torch.inference_mode()
+    def __call__(self, *inputs: Tensor) -> np.ndarray:
+        autocast = nullcontext() if self.half is None else torch.autocast(self.device.type, self.half)
+        with autocast:
+            logits = self.model(*(each.to(self.device) for each in inputs))
+        return torch.sigmoid(logits.float()).cpu().numpy()
+
+
+class OnnxRuntime:
+    """A network that was exported (`tracknetv5.export`), in ONNX Runtime, on the CPU."""
+
+    def __init__(self, content: bytes):
+        """Raises ValueError if ONNX Runtime is not installed, and an error of its own for content it cannot load."""
+        try:
+            import onnxruntime  # an extra: torch alone does everything else
+        except ImportError as error:
+            raise ValueError("onnxruntime is not installed: pip install tracknetv5[onnx]") from error
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.inter_op_num_threads = 1  # the networks are chains: there is little to run side by side
+        # Threads that wait for the next window by spinning would take the decoder's core.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
+        self.session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        self.metadata = self.session.get_modelmeta().custom_metadata_map
+
+    def __call__(self, *inputs: Tensor) -> np.ndarray:
+        named = zip(self.session.get_inputs(), inputs, strict=True)
+        return self.session.run(None, {spec.name: each.contiguous().numpy() for spec, each in named})[0]
+
+
+def fold_norms(model: nn.Module) -> nn.Module:
+    """A copy of a network in evaluation mode in which each batch norm that follows a convolution is part of it.
+
+    The network itself where there is none to fold: behind a ReLU (V2, V4, V5 at full size) a norm stays.
+    """
+    if not any(_foldable(model)):
+        return model
+    folded = deepcopy(model)
+    for unit, conv, norm in list(_foldable(folded)):
+        setattr(unit, conv, fuse_conv_bn_eval(getattr(unit, conv), getattr(unit, norm)))
+        setattr(unit, norm, nn.Identity())
+    return folded
+
+
+def _foldable(model: nn.Module) -> Iterator[tuple[nn.Sequential, str, str]]:
+    """(sequence, name of the convolution in it, name of the norm right behind it)"""
+    for unit in model.modules():
+        if isinstance(unit, nn.Sequential):
+            for (first, conv), (second, norm) in pairwise(unit.named_children()):
+                if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                    yield unit, first, second
+
+
+def fastest(model: nn.Module, device: torch.device) -> str:
+    """The runtime that `runtime="auto"` takes.
+
+    ONNX Runtime, if it is installed, computes the published sizes faster on a CPU; the lite sizes are as fast in torch
+    (`benchmarks/results/speed-*.json`), which starts without an export. On a GPU, torch.
+    """
+    published = getattr(model.options, "stem", None) == 1
+    return "onnx" if device.type == "cpu" and published and all(map(find_spec, ONNX_PACKAGES)) else "torch"
+
+
+def available_cores() -> int:
+    """Cores that this process may use: by affinity, and by the quota of a Linux container, which torch does not see."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with suppress(OSError, ValueError):  # no such file, or "max": no quota
+        quota, period = map(int, Path("/sys/fs/cgroup/cpu.max").read_text().split())
+        cores = min(cores, max(1, round(quota / period)))
+    return cores
