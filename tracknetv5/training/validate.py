@@ -12,6 +12,7 @@ from tracknetv5.data.readers import HIDDEN, UNLABELLED, VISIBLE, Clip, cached_fr
 from tracknetv5.geometry import Letterbox
 from tracknetv5.heatmaps import decode
 from tracknetv5.metrics import TOLERANCE, Counts, count
+from tracknetv5.runtime import TorchRuntime
 from tracknetv5.windows import windows
 
 THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
@@ -30,12 +31,13 @@ def validate(
         For each sport and "all": `argmax`, the share of visible frames whose highest pixel is within 4 px of the ball;
         `f1` at the threshold that is best over all clips, `f1_at_half` at 0.5; and that `threshold`.
     """
+    runtime = TorchRuntime(model, next(model.parameters()).device)
     near, seen = defaultdict(int), defaultdict(int)
     counts = defaultdict(lambda: [Counts()] * len(THRESHOLDS))
     for clip in clips:
         truth = Letterbox(clip.size, size).to_model(clip.xy)
         truth[clip.visibility == HIDDEN] = np.nan
-        heatmaps = list(_heatmaps(model, cached_frames(clip, cache, size)))
+        heatmaps = list(_heatmaps(runtime, cached_frames(clip, cache, size), model.options.frames))
         scored = clip.visibility != UNLABELLED
         peaks = np.array([np.unravel_index(heatmap.argmax(), heatmap.shape)[::-1] for heatmap in heatmaps], float)
         visible = clip.visibility == VISIBLE
@@ -58,12 +60,9 @@ def validate(
     return result
 
 
-@torch.inference_mode()
-def _heatmaps(model: nn.Module, frames: np.ndarray) -> Iterator[np.ndarray]:
-    device, length = next(model.parameters()).device, model.options.frames
+def _heatmaps(runtime: TorchRuntime, frames: np.ndarray, length: int) -> Iterator[np.ndarray]:
     done = 0
     for start, chosen in windows(range(len(frames)), length, length):
-        batch = torch.from_numpy(frames[chosen]).to(device).permute(0, 3, 1, 2)[None].float() / 255
-        heatmaps = torch.sigmoid(model(batch))[0].cpu().numpy()
+        heatmaps = runtime(torch.from_numpy(frames[chosen]).permute(0, 3, 1, 2)[None].float() / 255)[0]
         yield from heatmaps[done - start : len(frames) - start]
         done = min(start + length, len(frames))
