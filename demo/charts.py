@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from demo.parts import table
+from demo.words import top_speed
 from tracknetv5.models.motion import AttentionMap
 from tracknetv5.trajectory import Trajectory
 
@@ -28,11 +29,13 @@ def time_charts(trajectory: Trajectory, end: float | None = None) -> str:
     across = 1000 * (trajectory.time - begin) / (end - begin)
     height, width = trajectory.size
     speed = trajectory.speed()
-    top = float(np.nanmax(speed)) if not np.isnan(speed).all() else 1.0
+    held, _ = top_speed(trajectory)
+    top = 1.25 * held if held else float(np.nanmax(speed, initial=1.0))
     panels = (
         ("Left to right", "px", trajectory.xy[:, 0], (0.0, width), f"{width}", "0"),
         ("Height in picture", "px from the top", trajectory.xy[:, 1], (height, 0.0), "0", f"{height}"),
-        ("Speed in picture", "px/s", speed, (0.0, top), f"{top:,.0f}" if top > 1 else "", "0"),
+        # A jump to a false position and back would press the rest to the ground.
+        ("Speed in picture", "px/s", np.minimum(speed, top), (0.0, top), f"{top:,.0f}" if top > 1 else "", "0"),
     )
     gaps = _shade(across, ~trajectory.visible)
     plots = [
@@ -59,7 +62,7 @@ def difference_chart(time: np.ndarray, apart: np.ndarray, agree: np.ndarray) -> 
     level = _level(apart, 0.0, top)
     dots = "".join(f"M{across[row]:.1f} {level[row]:.1f}h0" for row in np.flatnonzero(known))
     drawn = _shade(across, ~known & ~agree) + f'<path class="dots" d="{dots}"/>'
-    plot = _plot("Distance between A and B", "px at 512 × 288", f"{top:.0f}", "0", drawn)
+    plot = _plot("Distance between A and B", "pixels of a picture of 512 × 288", f"{top:.0f}", "0", drawn)
     keys = [("detected", "both see a ball"), ("gap", "only one does")]
     label = "Distance between A and B against time; the table below lists the frames where they differ."
     return _chart(label, [plot], np.linspace(time[0], time[-1], 6), keys)
@@ -73,7 +76,7 @@ def curve_chart(a: float, b: float, learned: tuple[float, float]) -> str:
         level = _level(AttentionMap(*values)(x).detach().numpy(), 0.0, 1.0)
         points = "L".join(f"{1000 * u:.0f} {v:.1f}" for u, v in zip(x.tolist(), level, strict=True))
         paths.append(f'<path class="{name}" d="M{points}"/>')
-    plot = _plot("Attention", "against the change of brightness", "1", "0", "".join(paths))
+    plot = _plot("Attention", "for each change of brightness", "1", "0", "".join(paths))
     steps = (0.0, 0.05, 0.1, 0.2, 0.5)
     values = [f"{value:.2f}" for value in AttentionMap(a, b)(torch.tensor(steps)).tolist()]
     label = "Curve of the attention map; the table below holds values of it."

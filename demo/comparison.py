@@ -59,7 +59,7 @@ class Comparison:
             marks = [outcomes(self._scored(xy), self._scored(self.truth)) for xy in (self.a.xy, self.b)]
             say = [np.array([WORDS[mark] for mark in column], dtype=object) for column in marks]
             for column in say:
-                column[~self.labelled] = "not labelled"
+                column[~self.labelled] = "not known"
             wrong = ~np.isin(marks[0], ("tp", "tn")) | ~np.isin(marks[1], ("tp", "tn"))
             chosen = ~self.agree | (wrong & self.labelled)
         apart = self.apart

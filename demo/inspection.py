@@ -196,7 +196,7 @@ def in_words(window: Window, frame: int) -> str:
     before, after = window.drafted(frame), window.refined(frame)
     if draft is None and refined is None:
         change = f"{before.max():.2f} → {after.max():.2f}"
-        return f"Neither the draft nor the refined heatmap sees a ball; the highest heat is {change}."
+        return f"No ball, neither in the draft nor in the result; the highest heat is {change}."
     if refined is None:
         at = _pixel(draft)
         return (
@@ -213,7 +213,7 @@ def in_words(window: Window, frame: int) -> str:
             f"The residual moves the ball by {apart:.0f} pixels, from ({draft.x:.0f}, {draft.y:.0f}) to "
             f"({refined.x:.0f}, {refined.y:.0f}); heat there {change}."
         )
-    return f"Draft and refined heatmap agree on the ball at ({refined.x:.0f}, {refined.y:.0f}); heat there {change}."
+    return f"Draft and result agree on the ball at ({refined.x:.0f}, {refined.y:.0f}); heat there {change}."
 
 
 def _pixel(found: Detection) -> tuple[int, int]:

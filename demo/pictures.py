@@ -104,7 +104,7 @@ def decision(window: Window, frame: int, opacity: float, shown: Part) -> str:
     image, residual = shown.of(window.images[row]), shown.of(window.residual[row])
     by_draft, by_both = window.decisions(frame)
     scale = window.images.shape[1] // shown.height  # room for a thin ring
-    gated = "Draft after the motion gate" if row else "Draft (the first frame of a window has no gate)"
+    gated = "Draft, dimmed where nothing moved" if row else "Draft (in the first frame nothing is dimmed)"
 
     def heat(logits: np.ndarray, name: str, found: Detection | None = None) -> str:
         field = _sigmoid(shown.of(logits[row]))
@@ -120,13 +120,13 @@ def decision(window: Window, frame: int, opacity: float, shown: Part) -> str:
     return tiles(
         shown,
         2,
-        heat(window.draft, "Draft of the backbone"),
+        heat(window.draft, "Draft"),
         heat(window.gated, gated, by_draft),
         tile(
             mixed.astype(np.uint8),
-            f"Residual, red adds and blue removes: {residual.min():+.1f} to {residual.max():+.1f}",
+            f"Correction: red adds, blue takes away: {residual.min():+.1f} to {residual.max():+.1f}",
         ),
-        heat(window.logits, "Refined: draft + residual", by_both),
+        heat(window.logits, "Result: draft + correction", by_both),
     )
 
 

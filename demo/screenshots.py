@@ -2,8 +2,7 @@
 
     python -m demo.screenshots FOLDER
 
-writes one picture for each tab, in light and dark, on a desktop and on a phone. Needs the extras `demo` and `dev`, and
-Chromium.
+writes a WebP picture of each tab for each of VIEWS. Needs the extras `demo` and `dev`, and Chromium.
 """
 
 import argparse
@@ -19,13 +18,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import cv2
+import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).parents[1]
-VIEWS = {"desktop": (1280, 900, "light"), "desktop_dark": (1280, 900, "dark"), "phone": (390, 844, "light")}
-EXAMPLE = "Long rally"
-FIND = "Fastest ball"
-PATIENCE = 180_000  # milliseconds
+VIEWS = {
+    "desktop": (1100, 800, "light"),
+    "desktop_dark": (1100, 800, "dark"),
+    "phone": (390, 844, "light"),
+    "phone_dark": (390, 844, "dark"),
+}
+EXAMPLE = "Ball behind a player"
+FIND = "Largest correction"
+PATIENCE = 300_000  # milliseconds
 
 
 @contextmanager
@@ -60,13 +66,15 @@ def track(page: Page) -> None:
 
 def inside(page: Page) -> None:
     page.get_by_role("tab", name="Inside the network").click()
+    page.locator("#inside-clip").get_by_label(EXAMPLE).check()
     page.wait_for_selector("#inside-decision img")
     page.get_by_role("button", name=FIND).click()
-    page.wait_for_selector("#inside-found .notice")
+    page.wait_for_selector("#inside-found >> text=/frame|no ball/")
 
 
 def compare(page: Page) -> None:
     page.get_by_role("tab", name="Compare").click()
+    page.locator("#compare-clip").get_by_label(EXAMPLE).check()
     page.locator("#compare-b label").first.click()
     page.click("#compare-go")
     page.wait_for_selector("#compare-status .notice.good")
@@ -77,6 +85,11 @@ def about(page: Page) -> None:
     page.wait_for_selector("#about-tables")
 
 
+def save(png: bytes, path: Path) -> None:
+    image = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+    cv2.imwrite(str(path), image, [cv2.IMWRITE_WEBP_QUALITY, 60])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m demo.screenshots", description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
@@ -85,15 +98,16 @@ def main() -> None:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     with served() as address, sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        for view, (width, height, scheme) in VIEWS.items():
-            page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
-            page.set_default_timeout(PATIENCE)
-            page.goto(address)
-            for tab in (track, inside, compare, about):
-                tab(page)
+        page = browser.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.goto(address)
+        for tab in (track, inside, compare, about):
+            tab(page)
+            for view, (width, height, scheme) in VIEWS.items():
+                page.set_viewport_size({"width": width, "height": height})
+                page.emulate_media(color_scheme=scheme)
                 page.wait_for_timeout(2000)  # pictures load, sliders come to rest
-                page.screenshot(path=folder / f"{tab.__name__}_{view}.png", full_page=True)
-            page.close()
+                save(page.screenshot(full_page=True), folder / f"{tab.__name__}_{view}.webp")
         browser.close()
 
 

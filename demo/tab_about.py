@@ -6,6 +6,7 @@ from pathlib import Path
 import gradio as gr
 
 from demo import models, parts
+from demo.guard import MAX_BYTES
 from tracknetv5.weights import NOT_STATED
 
 ROOT = Path(__file__).parents[1]
@@ -29,8 +30,21 @@ a ball moves, and it corrects a first draft with a small Transformer that sees a
 
 ## Your video
 
-Uploads and results are deleted an hour after they were made, and nobody else sees them. A small copy of the first
-seconds of a clip that was opened in the second or third tab stays in temporary storage until others take its place.
+Uploads and results are deleted within an hour after they were made, and nobody else sees them. The second and third
+tab work on a small copy of the part that you look at; it goes with its video, or an hour after you opened it.
+
+## From programs and assistants
+
+The first tab is also an endpoint, `/track`, and a tool of the same name for assistants that speak MCP, at the address
+of this page followed by `/gradio_api/mcp/`. Both take a video by its public https address, of at most {megabytes} MB,
+and give back the addresses of the table and of the marked video. “Use via API or MCP” below shows how to call them.
+"""
+
+TERMS = """
+## What was measured
+
+Of the balls that were reported, *precision* says how many were right; of the balls that were there, *recall* says how
+many were found. *F1* is between the two: 1 is perfect.
 """
 
 LICENCES = """
@@ -42,8 +56,8 @@ before commercial use. Data: the example clips are drawn by the project's own ge
 
 
 def build() -> None:
-    gr.Markdown(WHAT)
-    gr.Markdown("## What was measured")
+    gr.Markdown(WHAT.format(megabytes=MAX_BYTES // 2**20))
+    gr.Markdown(TERMS)
     tables = [table for name in ("accuracy_*", "flops", "splits") for table in _tables(name)]
     gr.HTML("".join(tables) or parts.notice("No results have been committed yet."), elem_id="about-tables")
     gr.Markdown("## The weights on this page")

@@ -20,6 +20,7 @@ from tracknetv5.video import VideoError
 TABLE = "A table of positions (CSV)"
 MAX_TABLE_BYTES = 5 * 2**20
 DIFFERENCE_HEADERS = ["Frame", "Time (s)", "A", "B", "Apart (px)"]
+SCORED = "Scored by the true positions: right if less than 4 pixels away in a picture of 512 × 288"
 SCORE_HEADERS = ["", "Right", "Wrong place", "False ball", "Missed", "Precision", "Recall", "F1"]
 
 runs = Runs()
@@ -44,8 +45,8 @@ def build(video: gr.Video) -> None:
     """Lay out the tab; `video` holds the visitor's own clip."""
     names = list(models.offered())
     gr.Markdown(
-        f"Two opinions on {footage.SECONDS:.0f} seconds of a clip: two networks, or a network and a table "
-        "that another tool made. With a table of labels, both are scored the way the papers do."
+        f"Two opinions, A and B, on {footage.SECONDS:.0f} seconds of a clip: of two networks, or of a network and of "
+        "another tool that wrote a table. If you know where the ball really was, add that table, and both are scored."
     )
     clips = [(EXAMPLE_NAMES.get(clip.stem, clip.stem), clip.stem) for clip in examples()]
     with gr.Row():
@@ -58,7 +59,7 @@ def build(video: gr.Video) -> None:
         with gr.Column(min_width=280):
             a = gr.Radio(names, value=names[0], label="A", elem_id="compare-a")
             labels = gr.File(
-                label="Labels (CSV: Frame,Visibility,X,Y), if you have them", file_types=[".csv"], height=140,
+                label="True positions, if you have them (CSV: Frame,Visibility,X,Y)", file_types=[".csv"], height=140,
                 elem_id="compare-labels",
             )  # fmt: skip
         with gr.Column(min_width=280):
@@ -167,9 +168,7 @@ def _results(comparison: Comparison, film: Path) -> Page:
         state=comparison,
         results=gr.update(visible=True),
         film=str(film),
-        scores="" if comparison.truth is None else parts.table(
-            "Scored by the labels: right if less than 4 px away at 512 × 288", SCORE_HEADERS, comparison.scores()
-        ),
+        scores="" if comparison.truth is None else parts.table(SCORED, SCORE_HEADERS, comparison.scores()),
         plot=charts.difference_chart(comparison.a.time, comparison.apart, comparison.agree),
         differences=rows,
         frame=gr.update(minimum=begin, maximum=max(begin + 1, end), value=shown),
@@ -195,6 +194,6 @@ def show(comparison: Comparison | None, frame: float) -> str:
     row = int(np.clip(frame - frames.first, 0, min(len(frames), len(comparison.a)) - 1))
     image = comparison.picture(np.array(frames.frames[row]), row)
     caption = f"Frame {frames.first + row}: A in yellow, B in blue" + (
-        "" if comparison.truth is None else ", label as a white cross"
+        "" if comparison.truth is None else ", the true position as a white cross"
     )
     return pictures.tiles(pictures.Part(0, 0, *image.shape[:2]), 1, pictures.tile(image, caption))

@@ -64,7 +64,8 @@ def build(video: gr.Video, tab: gr.Tab) -> None:
     name = inspection.network()
     a, b = inspection.learned_map(name)
     gr.Markdown(
-        f"One step of `{name}`: three frames in, three heatmaps out. Choose a frame; point at a picture for its values."
+        f"How `{name}` finds the ball in one frame, from top to bottom. Choose a frame, or jump to an interesting one; "
+        "point at a picture for the numbers behind it."
     )
     clips = [(EXAMPLE_NAMES.get(clip.stem, clip.stem), clip.stem) for clip in examples()]
     with gr.Row():
@@ -81,7 +82,7 @@ def build(video: gr.Video, tab: gr.Tab) -> None:
             play = gr.Button("Play", size="sm", min_width=60, elem_id="inside-play")
             onward = gr.Button("Next ▶", size="sm", min_width=60, elem_id="inside-next")
     zoom = gr.Checkbox(True, label="Zoom in on the ball", elem_id="inside-zoom")
-    gr.HTML('<h3 class="label">Find an interesting window</h3>')
+    gr.HTML('<h3 class="label">Jump to an interesting frame</h3>')
     with gr.Row():
         finders = [gr.Button(what, size="sm", min_width=110) for what in FINDS]
     found = gr.HTML(elem_id="inside-found")
@@ -91,36 +92,55 @@ def build(video: gr.Video, tab: gr.Tab) -> None:
         gr.Markdown(f"### {title}\n{text}")
         return gr.HTML(elem_id=elem_id, js_on_load=_POINTER)
 
-    given = pictures_here("1. What it is given", "Three frames in a row.", "inside-given")
+    given = pictures_here(
+        "1. What it is given",
+        "Three frames in a row. A white box is the part that is enlarged below.",
+        "inside-given",
+    )
     moved = pictures_here(
         "2. What moved (P+ and P−)",
         "Where the picture became brighter (red) and darker (blue) from one frame to the next. A bright ball is red "
-        f"where it arrives and blue where it was. Full colour is a change of {1 / pictures.GAIN:.2f} or more.",
+        "where it arrives and blue where it was. White did not change; full colour is a change by a third of the way "
+        "from black to white, or more.",
         "inside-motion",
     )
     gr.Markdown(
-        "### 3. What gets attention (A+ and A−)\nA learned curve turns each change into attention between 0 and 1. "
-        "Move *a* (how soft) and *b* (how much change it takes) and see what the network would make of it."
+        "### 3. What gets attention (A+ and A−)\nA learned curve says how much a change counts: 0 (black) is ignored, "
+        "1 (white) counts in full. Move *a* and *b* and see below what the network would decide with another curve."
     )
     with gr.Row(equal_height=False):
         with gr.Column(min_width=280):
             curve = gr.HTML(elem_id="inside-curve")
         with gr.Column(min_width=280):
-            a_slider = gr.Slider(0.02, 1.5, value=round(abs(a), 2), step=0.01, label="a",
-                                 info="Small: a switch. Large: a slope.", elem_id="inside-a", buttons=[])  # fmt: skip
-            b_slider = gr.Slider(-1, 1, value=round(b, 2), step=0.01, label="b",
-                                 info="The change that gets half of it.", elem_id="inside-b", buttons=[])  # fmt: skip
+            a_slider = gr.Slider(
+                0.02, 1.5, value=round(abs(a), 2), step=0.01, label="a", elem_id="inside-a", buttons=[],
+                info="How soft: small is a switch, large a slope.",
+            )  # fmt: skip
+            b_slider = gr.Slider(
+                -1, 1, value=round(b, 2), step=0.01, label="b", elem_id="inside-b", buttons=[],
+                info="How much change it takes: larger counts fewer changes.",
+            )  # fmt: skip
             reset = gr.Button("Back to what was learned", size="sm")
     attention = gr.HTML(elem_id="inside-attention", js_on_load=_POINTER)
     gr.Markdown(
-        "### 4. From draft to decision\nThe backbone drafts a heatmap, motion gates it, and a small Transformer adds a "
-        "residual that looks at all three frames at once."
+        "### 4. From draft to decision\nA heatmap says for each place how likely the ball is there: the brighter, the "
+        "likelier. The network drafts one, dims it where nothing moved (the gate), looks at all three frames again, "
+        "and adds a correction (the residual). A ring marks the ball where the result is sure enough."
     )
-    opacity = gr.Slider(0, 1, value=0.8, step=0.05, label="Opacity of the heat", elem_id="inside-opacity", buttons=[])
+    opacity = gr.Slider(
+        0,
+        1,
+        value=0.8,
+        step=0.05,
+        label="How strongly the colours cover the picture",
+        elem_id="inside-opacity",
+        buttons=[],
+    )
     decision = gr.HTML(elem_id="inside-decision", js_on_load=_POINTER)
     against = pictures_here(
-        "5. TrackNetV4 beside V5",
-        "V4 sees only *that* a pixel changed: where a ball left looks like where it arrived. V5 keeps the sign.",
+        "5. Its predecessor beside it",
+        "TrackNetV4 sees only *that* a place changed: where a ball left looks like where it arrived. V5 tells the two "
+        "apart, so it knows which way the ball flies.",
         "inside-v4",
     )
     readout = gr.HTML(
@@ -290,7 +310,7 @@ def read(clip: str, video: str | None, start: float | None, frame: float, a: flo
         for sign, mark in enumerate("+−"):
             names += [f"P{mark} {interval + 1}", f"A{mark} {interval + 1}"]
             values += [f"{abs(field[interval, sign, y, x]):.3f}" for field in (window.polarity, window.attention)]
-    names += ["Draft", "Gated", "Residual", "Logit", "Heat before", "Heat after"]
+    names += ["Draft", "Dimmed draft", "Residual", "Logit", "Heat before", "Heat after"]
     values += [f"{field[row, y, x]:+.2f}" for field in (window.draft, window.gated, window.residual, window.logits)]
     values += [f"{heat(frame)[y, x]:.3f}" for heat in (window.drafted, window.refined)]
     return parts.table(f"Frame {frame}, in pixels of the network's input", names, [values])

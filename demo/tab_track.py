@@ -65,7 +65,12 @@ def build() -> gr.Video:
             with gr.Row(visible=False, elem_id="downloads") as downloads:
                 files = [
                     gr.DownloadButton(name, size="sm", min_width=80, elem_id=f"download-{kind}")
-                    for kind, name in (("csv", "CSV"), ("json", "JSON"), ("overlay", "Video"), ("zip", "All (zip)"))
+                    for kind, name in (
+                        ("csv", "Table (CSV)"),
+                        ("json", "Table (JSON)"),
+                        ("overlay", "Marked video"),
+                        ("zip", "All (zip)"),
+                    )  # fmt: skip
                 ]
             plot = gr.HTML(elem_id="charts", visible=False)
             with gr.Column(visible=False) as finished:
@@ -119,18 +124,20 @@ def examples() -> list[Path]:
 def _settings() -> list[gr.components.Component]:
     with gr.Accordion("Settings", open=False):
         names = list(models.offered())
-        weights = gr.Radio(names, value=names[0], label="Network", info="Which trained weights find the ball.")
+        weights = gr.Radio(
+            names, value=names[0], label="Network", info="Who looks for the ball; larger ones are slower."
+        )
         looks = gr.Radio(
-            [("as trained", 0), ("once: fast", 3), ("three times: steadier, three times slower", 1)], value=0,
-            label="Looks at each frame", info="Overlapping looks are averaged.",
+            [("as usual", 0), ("once: fastest", 3), ("three times: steadier, three times the wait", 1)], value=0,
+            label="Looks at each frame", info="More looks are averaged.",
         )  # fmt: skip
         threshold = gr.Slider(
-            0, 0.95, value=0, step=0.05, label="Threshold",
-            info="How sure the network must be; 0 means: as trained. Lower finds fainter balls and more false ones.",
+            0, 0.95, value=0, step=0.05, label="How sure it must be (threshold)",
+            info="0 is as usual. Lower finds fainter balls, and more things that are none. Costs nothing.",
         )  # fmt: skip
         gaps = gr.Slider(
-            0, 10, value=0, step=1, label="Fill gaps of up to … frames",
-            info="Bridges short gaps where the flight on both sides agrees; such points are marked. Costs nothing.",
+            0, 10, value=0, step=1, label="Fill gaps of up to so many frames",
+            info="Where the flight before and after a gap fit together. Such points are marked. Costs nothing.",
         )  # fmt: skip
         draw = gr.Checkbox(True, label="Make the video with the ball marked", info="About half of the waiting time.")
         style = style_choice()

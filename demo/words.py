@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from tracknetv5.trajectory import Trajectory
 
 PAUSE_SECONDS = 1.0  # without a ball; a longer one ends a rally
+HELD = 3  # frames that a top speed must last: one false position would set it otherwise
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ def rally_table(trajectory: Trajectory) -> list[list]:
         part = slice(rally.first, rally.last + 1)
         begin, end = trajectory.time[rally.first], trajectory.time[rally.last]
         seen = int(trajectory.visible[part].sum())
-        top = _top_speed(trajectory, part)
+        top, _ = top_speed(trajectory, part)
         rows.append(
             [number, f"{begin:.2f}", f"{end:.2f}", f"{end - begin:.2f}", f"{seen} of {rally.last - rally.first + 1}",
              "" if top is None else f"{top:,.0f}"]
@@ -64,7 +66,7 @@ def position_table(trajectory: Trajectory) -> list[list]:
 
 
 def _named(trajectory: Trajectory) -> list[str]:
-    names = {"": "no ball", "detected": "seen", "rectified": "rectified", "interpolated": "filled in"}
+    names = {"": "no ball", "detected": "seen", "rectified": "corrected", "interpolated": "filled in"}
     return [names[source] for source in trajectory.source.tolist()]
 
 
@@ -85,16 +87,22 @@ def summary(trajectory: Trajectory) -> str:
         words.append(f"One rally, from {begin:.1f} s to {end:.1f} s.")
     else:
         words.append(f"{len(found)} rallies; the longest lasts {end - begin:.1f} s, from {begin:.1f} s to {end:.1f} s.")
-    top = _top_speed(trajectory, slice(None))
+    top, row = top_speed(trajectory)
     if top is not None:
-        moment = trajectory.time[np.nanargmax(np.where(trajectory.speed() == top, 1, np.nan))]
-        words.append(f"Fastest in the picture: {top:,.0f} pixels per second, at {moment:.1f} s.")
+        words.append(f"Fastest in the picture: {top:,.0f} pixels per second, at {trajectory.time[row]:.1f} s.")
     for source, verb in (("rectified", "corrected from the motion around them"), ("interpolated", "filled in")):
         if invented := int((trajectory.source == source).sum()):
             words.append(f"{invented} position{' is' if invented == 1 else 's are'} {verb}, not seen.")
     return " ".join(words)
 
 
-def _top_speed(trajectory: Trajectory, part: slice) -> float | None:
+def top_speed(trajectory: Trajectory, part: slice = slice(None)) -> tuple[float | None, int | None]:
+    """The highest speed, in pixels per second, that lasts for HELD frames of a part, and the row in their middle."""
     speed = trajectory.speed()[part]
-    return None if np.isnan(speed).all() else float(np.nanmax(speed))
+    if len(speed) < HELD:
+        return None, None
+    held = sliding_window_view(speed, HELD).min(axis=1)  # NaN where one of them is
+    if np.isnan(held).all():
+        return None, None
+    first = int(np.nanargmax(held))
+    return float(held[first]), (part.start or 0) + first + HELD // 2

@@ -88,7 +88,7 @@ def test_what_is_said_of_a_frame_without_a_label_is_not_cut():
     b = np.array([(9, 9), (200, 200)], float)
     truth, labelled = np.array([(9, 9), (np.nan, np.nan)]), np.array([True, False])
     rows = comparison.Comparison(("A", "B"), Path("clip.mp4"), 0.0, a, b, truth, labelled).worth_a_look()
-    assert [row[2:4] for row in rows] == [["not labelled", "not labelled"]]
+    assert [row[2:4] for row in rows] == [["not known", "not known"]]
 
 
 def test_a_later_part_is_compared_and_keeps_the_numbers_of_the_video(clip, tables, weights, monkeypatch):

@@ -170,13 +170,21 @@ def test_rallies_end_with_a_pause_longer_than_a_second():
 def test_the_summary_says_what_was_seen_and_what_was_not():
     told = words.summary(trajectory([(10, 10), (10, 40), NONE, NONE]))
     assert "2 of 4 frames (50%)" in told
-    assert "300 pixels per second, at 0.1 s" in told
+    assert "Fastest" not in told  # one step may be a jump to a false position
     assert "No ball found in 3 frames" in words.summary(trajectory([NONE] * 3))
     invented = words.summary(
         Trajectory([0, 1], [0.0, 0.1], [(1, 1), (2, 2)], [0.9, 0], ["detected", "interpolated"], size=(9, 9))
     )
     assert "1 of 2 frames" in invented
     assert "1 position is filled in, not seen" in invented
+
+
+def test_one_false_position_does_not_set_the_top_speed():
+    flight = trajectory([(10, 10), (12, 10), (14, 10), (190, 90), (18, 10), (20, 10), (24, 10), (28, 10), (32, 10)])
+    assert words.top_speed(flight) == (pytest.approx(40), 7)
+    assert words.top_speed(flight, slice(4, 7)) == (pytest.approx(20), 5)
+    assert "Fastest in the picture: 40 pixels per second, at 0.7 s." in words.summary(flight)
+    assert ">50</span>" in time_charts(flight)  # the end of the axis
 
 
 def test_charts_shade_gaps_and_mark_invented_points():
