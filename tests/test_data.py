@@ -8,7 +8,7 @@ import pytest
 
 from tracknetv5.data.augment import AugmentOptions, augment
 from tracknetv5.data.dataset import SamplingOptions, WindowDataset
-from tracknetv5.data.readers import DatasetError, cached_frames, read_clips
+from tracknetv5.data.readers import Clip, DatasetError, cached_frames, read_clips
 from tracknetv5.data.targets import disc
 from tracknetv5.geometry import Letterbox
 from tracknetv5.video import VideoWriter
@@ -119,14 +119,41 @@ def test_an_unknown_split_is_an_error(indexed):
         read_clips(indexed, "holiday")
 
 
-def test_cache_holds_the_frames_and_is_used(indexed, tmp_path):
+def test_cache_holds_the_frames_and_is_used(indexed, tmp_path, monkeypatch):
     clip = read_clips(indexed)[0]
     frames = cached_frames(clip, tmp_path / "cache", (36, 64))
     assert frames.shape == (12, 36, 64, 3)
+    assert np.array_equal(frames, np.stack(list(clip.images((36, 64)))))
     xy = Letterbox(clip.size, (36, 64)).to_model(clip.xy[5])
     assert frames[5][round(xy[1]), round(xy[0]), 0] > 200 > np.median(frames[5][..., 0])
-    clip.source.write_bytes(b"")
+    monkeypatch.setattr(Clip, "images", None)  # not decoded again
     assert np.array_equal(cached_frames(clip, tmp_path / "cache", (36, 64)), frames)
+
+
+def test_footage_or_labels_that_changed_are_read_anew(indexed, tmp_path):
+    clip = read_clips(indexed)[0]
+    old = cached_frames(clip, tmp_path / "cache", SIZE)
+    labels = indexed / "tennis" / "a.csv"
+    labels.write_text("\n".join(labels.read_text().splitlines()[:-2]))
+    assert len(cached_frames(read_clips(indexed)[0], tmp_path / "cache", SIZE)) == 10
+    with VideoWriter(clip.source, SIZE, Fraction(30)) as writer:
+        for frame in range(12):
+            writer.write(255 - picture(*ball(frame)))
+    new = cached_frames(clip, tmp_path / "cache", SIZE)
+    assert new.mean() > 200 > 60 > old.mean()
+
+
+def test_images_that_changed_are_read_anew(tmp_path):
+    folder = tmp_path / "game1" / "Clip1"
+    folder.mkdir(parents=True)
+    for k in range(3):
+        cv2.imwrite(str(folder / f"{k}.png"), picture(*ball(k)))
+    (folder / "Label.csv").write_text("file name,visibility,x-coordinate,y-coordinate,status\n0.png,1,20,30,0\n")
+    (clip,) = read_clips(tmp_path)
+    before = cached_frames(clip, tmp_path / "cache", SIZE)
+    cv2.imwrite(str(folder / "2.png"), picture(100, 60))
+    after = cached_frames(clip, tmp_path / "cache", SIZE)
+    assert np.array_equal(before[:2], after[:2]) and not np.array_equal(before[2], after[2])
 
 
 def test_more_labels_than_frames_is_an_error(indexed, tmp_path):
@@ -134,6 +161,20 @@ def test_more_labels_than_frames_is_an_error(indexed, tmp_path):
     labels.write_text(labels.read_text() + "\n12,1,5,5")
     with pytest.raises(DatasetError, match="12 frames, but 13 labels"):
         cached_frames(read_clips(indexed)[0], tmp_path / "cache", SIZE)
+    assert not list((tmp_path / "cache").iterdir())
+
+
+def test_a_damaged_cache_is_named(indexed, tmp_path):
+    clip = read_clips(indexed)[0]
+    cached_frames(clip, tmp_path / "cache", SIZE)
+    (path,) = (tmp_path / "cache").iterdir()
+    content = path.read_bytes()
+    path.write_bytes(content[:-1])
+    with pytest.raises(DatasetError, match=f"{path.name}: damaged.*delete it"):
+        cached_frames(clip, tmp_path / "cache", SIZE)
+    np.save(path, np.zeros((11, *SIZE, 3), np.uint8))
+    with pytest.raises(DatasetError, match=f"{path.name}: damaged.*delete it"):
+        cached_frames(clip, tmp_path / "cache", SIZE)
 
 
 def test_disc():

@@ -6,9 +6,12 @@ Layouts (found by `read_clips` from what the folder holds):
 - Shuttlecock Trajectory Dataset, `match*/csv/*.csv` with `match*/video/*.mp4` or `match*/frame/RALLY/*.png`.
 """
 
+import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -21,6 +24,7 @@ from tracknetv5.video import probe, read_frames
 HIDDEN, VISIBLE, UNLABELLED = 0, 1, -1
 EASY, HARD, OCCLUDED = CLASSES = 1, 2, 3  # how well a ball can be seen
 NO_CLASS = 0  # where the data set does not say
+FINGERPRINT = 16_384  # bytes at the beginning of a file of footage by which the cache knows it
 
 
 class DatasetError(ValueError):
@@ -182,15 +186,41 @@ def cached_frames(clip: Clip, cache: Path, size: tuple[int, int]) -> np.ndarray:
     """The clip's frames at `size`, decoded once: (N, H, W, 3) uint8 RGB, memory-mapped from a file in `cache`.
 
     Raises:
-        DatasetError: the footage has fewer frames than labels.
+        DatasetError: the footage has fewer frames than labels, or the file in `cache` is damaged.
     """
-    path = Path(cache) / f"{clip.sport}-{clip.group}-{clip.name}-{size[0]}x{size[1]}.npy"
+    path = cache_path(clip, cache, size)
+    shape = (len(clip), *size, 3)
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
-        frames = np.stack(list(clip.images(size)))
-        if len(frames) < len(clip):
-            raise DatasetError(f"{clip.source}: {len(frames)} frames, but {len(clip)} labels")
-        partial = path.with_suffix(".part.npy")
-        np.save(partial, frames[: len(clip)])
-        partial.rename(path)  # a cache that was interrupted is not mistaken for a complete one
-    return np.load(path, mmap_mode="r")
+        partial = path.with_suffix(f".{os.getpid()}.part")
+        try:
+            with partial.open("wb") as file:
+                header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(file, header)
+                count = 0
+                for image in islice(clip.images(size), len(clip)):
+                    file.write(np.ascontiguousarray(image))
+                    count += 1
+            if count < len(clip):
+                raise DatasetError(f"{clip.source}: {count} frames, but {len(clip)} labels: remove those left over")
+            partial.rename(path)  # a cache that was interrupted is not mistaken for a complete one
+        finally:
+            partial.unlink(missing_ok=True)
+    try:
+        frames = np.load(path, mmap_mode="r")
+    except (ValueError, EOFError) as error:
+        raise DatasetError(f"{path}: damaged: delete it: {error}") from error
+    if frames.shape != shape:
+        raise DatasetError(f"{path}: damaged: {frames.shape} instead of {shape}: delete it")
+    return frames
+
+
+def cache_path(clip: Clip, cache: Path, size: tuple[int, int]) -> Path:
+    """Where `cached_frames` keeps a clip: another place for other footage, or another number of labels."""
+    digest = hashlib.sha256(f"{len(clip)}".encode())
+    for path in _images(clip.source) if clip.source.is_dir() else [clip.source]:
+        with path.open("rb") as file:
+            # Of a file that was changed, the length or the beginning is another one.
+            digest.update(f" {path.name} {path.stat().st_size} ".encode() + file.read(FINGERPRINT))
+    key = digest.hexdigest()[:12]
+    return Path(cache) / f"{clip.sport}-{clip.group}-{clip.name}-{size[0]}x{size[1]}-{key}.npy"
