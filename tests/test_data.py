@@ -8,7 +8,7 @@ import pytest
 
 from tracknetv5.data.augment import AugmentOptions, augment
 from tracknetv5.data.dataset import SamplingOptions, WindowDataset
-from tracknetv5.data.readers import Clip, DatasetError, cached_frames, read_clips
+from tracknetv5.data.readers import UNLABELLED, Clip, DatasetError, cached_frames, exclude, read_clips
 from tracknetv5.data.targets import disc
 from tracknetv5.geometry import Letterbox
 from tracknetv5.video import VideoWriter
@@ -251,3 +251,40 @@ def test_sports_are_sampled_as_asked(indexed, tmp_path):
     assert np.allclose(np.diff(dataset.cumulative, prepend=0), [0.75, 0.25])
     with pytest.raises(ValueError, match="curling"):
         make_dataset(indexed, tmp_path, sampling=SamplingOptions(sports={"curling": 1}))
+
+
+def test_frames_that_were_wrong_are_drawn_more_often(indexed, tmp_path):
+    clips = read_clips(indexed)
+    wrong = clips[0]
+    rows = [f"{wrong.sport}/{wrong.name},{frame},{'fn' if frame == 5 else 'tp'}" for frame in range(len(wrong))]
+    (tmp_path / "frames.csv").write_text("\n".join(["clip,frame,outcome", *rows]))
+    sampling = SamplingOptions(errors=str(tmp_path / "frames.csv"), extra=9.0)
+    weights = make_dataset(indexed, tmp_path, sampling=sampling).weights[0]
+    share = np.diff(weights, prepend=0)
+    assert np.allclose(share[5], 10 / (len(wrong) + 9)) and np.allclose(np.delete(share, 5), 1 / (len(wrong) + 9))
+    (tmp_path / "frames.csv").write_text("clip,number\n")
+    with pytest.raises(ValueError, match="frames.csv"):
+        make_dataset(indexed, tmp_path, sampling=sampling)
+
+
+def test_every_frame_of_a_clip_is_drawn_at_every_place_of_a_window(indexed, tmp_path):
+    dataset = make_dataset(indexed, tmp_path, count=600, augmentation=STILL)
+    whole = {frames.tobytes() for clip in dataset.frames for frames in clip.transpose(0, 3, 1, 2)}
+    seen = [set(), set(), set()]
+    for index in range(len(dataset)):
+        for place, image in enumerate(dataset[index][0]):
+            seen[place].add(image.numpy().tobytes())
+    assert set.union(*seen) == whole
+
+
+def test_excluded_labels_are_as_if_never_made(indexed, tmp_path):
+    clips = read_clips(indexed)
+    name = f"{clips[0].sport}/{clips[0].name}"
+    (tmp_path / "list.csv").write_text(f'clip,frame,why\n{name},2,"a shoe, no ball"\nelsewhere/x,900,other data\n')
+    first, *others = exclude(clips, tmp_path / "list.csv")
+    assert first.visibility[2] == UNLABELLED and np.isnan(first.xy[2]).all()
+    assert (np.delete(first.visibility, 2) == np.delete(clips[0].visibility, 2)).all()
+    assert all((a.visibility == b.visibility).all() for a, b in zip(others, clips[1:], strict=True))
+    (tmp_path / "list.csv").write_text(f"clip,frame\n{name},{len(first)}\n")
+    with pytest.raises(DatasetError, match=f"has {len(first)} frames"):
+        exclude(clips, tmp_path / "list.csv")

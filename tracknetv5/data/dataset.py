@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -19,6 +20,8 @@ from tracknetv5.geometry import Letterbox
 class SamplingOptions:
     sports: Mapping[str, float] = field(default_factory=dict)  # relative share of each sport; default: its frame count
     strides: tuple[float, ...] = (1.0,)  # probability of taking every 1st, 2nd, ... frame: a faster ball
+    errors: str = ""  # frames.csv of benchmarks.errors on the training clips: what was wrong is drawn more often
+    extra: float = 3.0  # a frame that was wrong is drawn this many times more often than one that was right
 
 
 class WindowDataset(Dataset):
@@ -45,8 +48,14 @@ class WindowDataset(Dataset):
         self.clips = [clip for clip in clips if len(clip) >= length]
         self.frames = [cached_frames(clip, cache, size) for clip in self.clips]
         self.xy = [Letterbox(clip.size, size).to_model(clip.xy) for clip in self.clips]
-        lengths = np.array([len(clip) for clip in self.clips], float)
-        weights = lengths.copy()
+        wrong = _read_errors(sampling.errors) if sampling.errors else {}
+        self.weights = []  # for each clip (N,) cumulative weights of its frames, ending in 1
+        weights = np.zeros(len(self.clips))
+        for which, clip in enumerate(self.clips):
+            each = np.ones(len(clip))
+            each[wrong.get(f"{clip.sport}/{clip.name}", [])] += sampling.extra
+            weights[which] = each.sum()
+            self.weights.append(np.cumsum(each) / each.sum())
         for sport, share in sampling.sports.items():
             members = np.array([clip.sport == sport for clip in self.clips])
             if not members.any():
@@ -63,7 +72,10 @@ class WindowDataset(Dataset):
         clip, frames = self.clips[which], self.frames[which]
         stride = 1 + int(rng.choice(len(self.sampling.strides), p=self.sampling.strides))
         stride = min(stride, (len(clip) - 1) // (self.length - 1))
-        start = int(rng.integers(len(clip) - stride * (self.length - 1)))
+        span = stride * (self.length - 1)
+        # A window with the drawn frame at a random place in it.
+        drawn = int(np.searchsorted(self.weights[which], rng.random(), side="right"))
+        start = int(np.clip(drawn - stride * rng.integers(self.length), 0, len(clip) - 1 - span))
         chosen = start + stride * np.arange(self.length)
         labelled = clip.visibility[chosen] != UNLABELLED
         window, xy, reverse = augment(frames[chosen], self.xy[which][chosen], self.crop, self.augmentation, rng)
@@ -72,3 +84,13 @@ class WindowDataset(Dataset):
         target = disc(xy, self.crop)
         window = np.ascontiguousarray(window.transpose(0, 3, 1, 2))
         return torch.from_numpy(window), torch.from_numpy(target), torch.from_numpy(labelled.copy())
+
+
+def _read_errors(path: str) -> dict[str, np.ndarray]:
+    """The numbers of the frames that were wrong, by "sport/clip"."""
+    try:
+        table = pd.read_csv(path, usecols=["clip", "frame", "outcome"])
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: not a frames.csv of benchmarks.errors: {error}") from error
+    table = table[table["outcome"].isin(["fp1", "fp2", "fn"])]
+    return {str(clip): part["frame"].to_numpy() for clip, part in table.groupby("clip")}

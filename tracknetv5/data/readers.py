@@ -8,8 +8,8 @@ Layouts (found by `read_clips` from what the folder holds):
 
 import hashlib
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -98,6 +98,32 @@ def read_clips(root: Path | str, split: str | None = None) -> list[Clip]:
         if not clips:
             raise DatasetError(f"{root}: no clip belongs to the split {split!r}")
     return clips
+
+
+def exclude(clips: Iterable[Clip], path: Path) -> list[Clip]:
+    """The clips with the labels of some frames taken away, as those of an unlabelled frame.
+
+    Args:
+        clips: of any layout.
+        path: a CSV with columns clip ("sport/name") and frame; rows of other clips are ignored.
+
+    Raises:
+        DatasetError: the file is missing or lacks a column, or a frame is not one of its clip.
+    """
+    try:
+        table = pd.read_csv(path, usecols=["clip", "frame"], dtype={"frame": int})
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path}: not a list of clip and frame: {error}") from error
+    rows = {clip: part["frame"].to_numpy() for clip, part in table.groupby("clip")}
+    result = []
+    for clip in clips:
+        frames = rows.get(f"{clip.sport}/{clip.name}", np.zeros(0, int))
+        if (outside := frames[(frames < 0) | (frames >= len(clip))]).size:
+            raise DatasetError(f"{path}: {clip.sport}/{clip.name} has {len(clip)} frames, not a frame {outside[0]}")
+        visibility, xy = clip.visibility.copy(), clip.xy.copy()
+        visibility[frames], xy[frames] = UNLABELLED, np.nan
+        result.append(replace(clip, visibility=visibility, xy=xy))
+    return result
 
 
 def _read_indexed(root: Path) -> list[Clip]:

@@ -46,6 +46,7 @@ class DataOptions:
     cache: str = "runs/cache"  # where decoded frames are kept
     split: str = ""  # "train"; empty: every clip
     hold_out: tuple[str, ...] = ()  # groups (venues, matches) that are validated on and never trained on
+    exclude: str = ""  # CSV of labels not to train on, with columns clip ("sport/name") and frame
     validate: str = ""  # split to validate on where nothing is held out; empty: none
     size: tuple[int, int] = (288, 512)  # pixels (height, width) of the model's input
     crop: tuple[int, int] | None = None  # pixels; train on random parts of this size; None: whole frames

@@ -15,7 +15,7 @@ from torch.optim.swa_utils import update_bn
 from torch.utils.data import DataLoader, Subset
 
 from tracknetv5.data.dataset import WindowDataset
-from tracknetv5.data.readers import Clip, read_clips
+from tracknetv5.data.readers import Clip, exclude, read_clips
 from tracknetv5.models import create_model
 from tracknetv5.training.config import OptimOptions, TrainConfig
 from tracknetv5.training.loss import weighted_bce
@@ -203,6 +203,8 @@ def _divide(config: TrainConfig) -> tuple[list[Clip], list[Clip]]:
     """Clips to train on, and clips to validate on: the groups held out, else the split named for it."""
     data = config.data
     clips = read_clips(data.root, data.split or None)
+    if data.exclude:
+        clips = exclude(clips, Path(data.exclude))
     groups = {clip.group for clip in clips}
     if unknown := set(data.hold_out) - groups:
         raise ValueError(f"no group is called {sorted(unknown)[0]!r} in {data.root}: choose from {sorted(groups)}")
