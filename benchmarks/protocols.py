@@ -11,7 +11,7 @@ to the papers' networks but for the kind of interpolation; other footage is lett
 """
 
 import warnings
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +22,7 @@ from benchmarks.splits import RADIUS, SPLITS, path_order, read_tennis_folder
 from tracknetv5.background import median_background
 from tracknetv5.data.readers import NO_CLASS, UNLABELLED, VISIBLE, Clip, DatasetError, read_clips
 from tracknetv5.geometry import Letterbox
-from tracknetv5.heatmaps import decode, decode_reference, decode_reference_v3
+from tracknetv5.heatmaps import Detection, decode, decode_reference, decode_reference_v3
 from tracknetv5.metrics import TOLERANCE, outcomes
 from tracknetv5.rectify import rectify
 from tracknetv5.tracker import BallTracker
@@ -70,14 +70,12 @@ class Scored:
 class SweepingTracker(BallTracker):
     """A tracker that also notes, from the heatmaps it makes anyway, where the ball would be at each of THRESHOLDS."""
 
-    def heatmaps(
-        self, frames: Iterable[np.ndarray], *, background: np.ndarray | None = None
-    ) -> Iterator[tuple[int, np.ndarray]]:
-        self.candidates: list[list[tuple[float, float]]] = []  # [frame][threshold], pixels of the network's input
-        for number, heatmap in super().heatmaps(frames, background=background):
-            found = (decode(heatmap, threshold) for threshold in THRESHOLDS)
-            self.candidates.append([NONE if ball is None else (ball.x, ball.y) for ball in found])
-            yield number, heatmap
+    candidates: list[list[tuple[float, float]]]  # [frame][threshold], pixels of the network's input
+
+    def locate(self, heatmap: np.ndarray) -> Detection | None:
+        found = (decode(heatmap, threshold) for threshold in THRESHOLDS)
+        self.candidates.append([NONE if ball is None else (ball.x, ball.y) for ball in found])
+        return super().locate(heatmap)
 
 
 def by_frame(tracker: SweepingTracker, clip: Clip) -> Scored:
@@ -85,6 +83,7 @@ def by_frame(tracker: SweepingTracker, clip: Clip) -> Scored:
 
     The candidates at each threshold are what the network says, before any rectifier fills gaps.
     """
+    tracker.candidates = []
     if clip.source.is_dir():
         background = median_background(clip.images()) if tracker.config.background else None
         points = list(tracker.stream(clip.images(), background=background))

@@ -10,8 +10,10 @@ import torch
 from torch import nn
 
 from tracknetv5.background import SAMPLE, median_background
+from tracknetv5.geometry import Letterbox
 from tracknetv5.models import create_model
 from tracknetv5.rectify import rectify, repair_mask
+from tracknetv5.shots import watch
 from tracknetv5.tracker import BallTracker
 from tracknetv5.trajectory import Trajectory
 from tracknetv5.video import VideoError, VideoWriter, read_frames
@@ -138,6 +140,102 @@ def test_stream_answers_as_soon_as_no_later_frame_matters():
 
     delays = [seen - point.frame for point in redness(step=1).stream(counted())]
     assert max(delays) <= 3
+
+
+# --- shots, repetitions, delays
+
+
+def shot(count: int, grey: int) -> tuple[list[np.ndarray], np.ndarray]:
+    """As `images`, on a background of this brightness."""
+    frames, centres = images(count)
+    return [np.where(frame == 100, grey, frame).astype(np.uint8) for frame in frames], centres
+
+
+def greys(tracker: BallTracker) -> list[list[int]]:
+    """The brightness of the corner of each picture in each window that the network saw."""
+    return [(255 * window[0, :, 0, 0, 0]).round().int().tolist() for window, _ in tracker.model.calls]
+
+
+@pytest.mark.parametrize("delay", [None, 0, 1, 2])
+@pytest.mark.parametrize("step", [1, 2, 3])
+@pytest.mark.parametrize("lengths", [(1, 1), (2, 5), (4, 1, 3), (7, 8)])
+def test_windows_stay_within_a_shot_and_no_frame_is_lost(lengths, step, delay):
+    frames, centres = map(list, zip(*(shot(n, 20 + 60 * k) for k, n in enumerate(lengths)), strict=True))
+    tracker = redness(step=step)
+    points = list(tracker.stream((frame for part in frames for frame in part), delay=delay))
+    assert [point.frame for point in points] == list(range(sum(lengths)))
+    np.testing.assert_allclose([point.xy for point in points], np.concatenate(centres), atol=0.5)
+    assert [point.frame for point in points if point.picture == "cut"] == np.cumsum(lengths)[:-1].tolist()
+    assert all(len(set(window)) == 1 for window in greys(tracker))
+
+
+@pytest.mark.parametrize("delay", [None, 0, 1, 2])
+def test_a_repeated_frame_is_answered_as_the_one_it_repeats_and_fills_no_place_in_a_window(delay):
+    order = [0, 0, 1, 2, 2, 2, 3, 4, 5, 5]
+    frames, centres = images(6)
+    frames = [np.where(frame == 100, 100 + k, frame).astype(np.uint8) for k, frame in enumerate(frames)]
+    tracker = redness(step=1)
+    points = list(tracker.stream([frames[k].copy() for k in order], delay=delay))
+    np.testing.assert_allclose([point.xy for point in points], centres[order], atol=0.5)
+    assert [point.frame for point in points if point.picture == "repeat"] == [1, 4, 5, 9]
+    for window in greys(tracker):
+        steps = np.diff(window)
+        assert set(steps[np.flatnonzero(steps)[:1].sum() :]) <= {0, 1} and window[-1] - window[0] <= 2
+    assert [window[-1] - 100 for window in greys(tracker)] == ([2, 3, 4, 5] if delay is None else [0, 1, 2, 3, 4, 5])
+
+
+@pytest.mark.parametrize("delay", [0, 1, 2])
+def test_a_point_comes_with_its_delay_from_the_newest_window(delay):
+    config = WeightsConfig(model="", options={}, height=8, width=8, frames=3, threshold=0.05)
+    tracker, seen = BallTracker(Position(), config), 0
+
+    def frames():
+        nonlocal seen
+        for k in range(7):
+            seen += 1
+            yield np.full((8, 8, 3), 10 * k, np.uint8)
+
+    for point in tracker.stream(frames(), delay=delay):
+        assert seen - 1 == min(point.frame + delay, 6)
+        assert point.score == pytest.approx((3 - min(delay, 6 - point.frame)) / 10)
+
+
+def test_a_point_does_not_wait_for_a_standstill_to_end():
+    frame, other = (images(2)[0][k] for k in range(2))
+    for delay, most in ((None, 40), (1, 1)):
+        seen = 0
+
+        def frames():
+            nonlocal seen
+            for image in [frame] * 100 + [other] * 5 + [frame]:
+                seen += 1
+                yield image
+
+        points = [(point, seen) for point in redness().stream(frames(), delay=delay)]
+        assert [point.frame for point, _ in points] == list(range(106)) and all(point.xy for point, _ in points)
+        assert max(seen - 1 - point.frame for point, seen in points) <= most
+
+
+def test_track_says_where_the_camera_cuts_and_frames_are_repeated(tmp_path):
+    (first, _), (second, _) = shot(5, 40), shot(4, 120)
+    order = [*first[:3], first[2], *first[3:], *second]
+    trajectory = redness().track(write(tmp_path / "joined.mp4", order))
+    assert trajectory.cuts == (6,) and trajectory.repeats == (3,) and len(trajectory) == 10
+    np.testing.assert_array_equal(trajectory.xy[3], trajectory.xy[2])
+
+
+def test_batches_of_windows_give_the_same_points(tmp_path, monkeypatch):
+    frames = shot(8, 40)[0] + shot(7, 120)[0]
+    path = write(tmp_path / "ball.mp4", frames)
+    tracker = redness(step=1)
+    alone = tracker.track(path)
+    calls = len(tracker.model.calls)
+    points = redness(step=1)._points(
+        watch(((f.index, f.time, f.image) for f in read_frames(path)), Letterbox((HEIGHT, WIDTH), (HEIGHT, WIDTH))),
+        Letterbox((HEIGHT, WIDTH), (HEIGHT, WIDTH)), None, batch=4,
+    )  # fmt: skip
+    np.testing.assert_array_equal([point.xy for point in points], alone.xy)
+    assert calls == 11
 
 
 def test_a_frame_without_a_ball_is_nan(tmp_path):
@@ -394,6 +492,9 @@ def test_frames_that_do_not_fit():
     with pytest.raises(ValueError, match=r"frame 2 is \(32, 128, 3\)"):
         list(redness().stream([*frames[:2], frames[2][:32]]))
     assert list(redness().stream([])) == []
+    for delay in (-1, 3):
+        with pytest.raises(ValueError, match=f"delay must lie between 0 and 2, not {delay}"):
+            redness().stream(frames, delay=delay)
 
 
 def test_a_file_that_is_no_video(tmp_path):

@@ -2,12 +2,14 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from tracknetv5.trajectory import Trajectory
+from tracknetv5.rectify import repair_mask
+from tracknetv5.trajectory import Point, Trajectory
 
 FPS = Fraction(30)
 
@@ -96,6 +98,29 @@ def test_speed_is_per_second_and_not_carried_across_gaps():
     np.testing.assert_allclose(moved.speed(), [np.nan, 50, np.nan, np.nan, 200])
     skipped = trajectory(xy, frame=[0, 1, 2, 7, 8])
     np.testing.assert_allclose(skipped.speed()[:4], [np.nan, 150, 150, np.nan])
+
+
+# --- cuts
+
+
+def test_nothing_leads_across_a_cut():
+    xy = parabola()
+    seen = replace(trajectory(xy, hidden=(12, 13, 20, 21)), cuts=(13, 25), repeats=[3])
+    assert seen.shot.tolist() == [0] * 13 + [1] * 12 + [2] * 5
+    assert seen.runs() == [(0, 11), (14, 19), (22, 24), (25, 29)]
+    assert np.isnan(seen.speed()[25]) and not np.isnan(seen.speed()[24])
+    filled = seen.fill_gaps(5)
+    assert np.flatnonzero(~filled.visible).tolist() == [12, 13, 20, 21]  # the second: 3 balls behind it in its shot
+    assert replace(seen, cuts=(13,)).fill_gaps(5).visible[[20, 21]].all()
+    assert (filled.cuts, filled.repeats) == ((13, 25), (3,))
+    assert not repair_mask(seen)[[12, 13]].any() and repair_mask(seen)[[20, 21]].all()
+
+
+def test_points_tell_cuts_and_repeats():
+    points = [Point(k, None, 0.0, "", k / 30, picture) for k, picture in enumerate(("new", "repeat", "cut", "new"))]
+    assert Trajectory.from_points(points).repeats == (1,) and Trajectory.from_points(points).cuts == (2,)
+    with pytest.raises(ValueError, match="cuts must be increasing frame numbers"):
+        replace(Trajectory.from_points(points), cuts=(2, 2))
 
 
 # --- gaps

@@ -23,14 +23,14 @@ BATCH = 256  # windows
 def repair_mask(trajectory: Trajectory) -> np.ndarray:
     """(N,) bool: frames without a ball that are to be filled in.
 
-    A gap is filled if the ball was below the top of the frame just before it and just after it; one at the very start
-    needs only the ball after it, and one at the end stays.
+    A gap is filled if the ball was below the top of the frame just before it and just after it, in one shot; one at the
+    very start needs only the ball after it, and one at the end stays.
     """
     low = np.nan_to_num(trajectory.xy[:, 1], nan=-1.0) > TOP * trajectory.size[0]
-    mask = np.zeros(len(trajectory), bool)
+    mask, shot = np.zeros(len(trajectory), bool), trajectory.shot
     seen = np.flatnonzero(trajectory.visible)
     for before, after in pairwise([-1, *seen]):
-        mask[before + 1 : after] = (before < 0 or low[before]) and low[after]
+        mask[before + 1 : after] = (before < 0 or low[before]) and low[after] and shot[max(before, 0)] == shot[after]
     return mask
 
 

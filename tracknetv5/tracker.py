@@ -4,6 +4,8 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
+from itertools import chain, groupby, islice
+from operator import attrgetter
 from os import PathLike
 from pathlib import Path
 
@@ -16,14 +18,17 @@ from tracknetv5.background import median_background
 from tracknetv5.card import model_card, write_picture
 from tracknetv5.export import cached_onnx, load_onnx
 from tracknetv5.geometry import Letterbox
-from tracknetv5.heatmaps import HeatmapMerger, decode
+from tracknetv5.heatmaps import Detection, HeatmapMerger, decode
 from tracknetv5.models.v5 import Inspection, TrackNetV5
 from tracknetv5.rectify import rectify
 from tracknetv5.runtime import RUNTIMES, OnnxRuntime, Runtime, TorchRuntime, available_cores, fastest
+from tracknetv5.shots import Shown, watch
 from tracknetv5.trajectory import Point, Trajectory
 from tracknetv5.video import VideoWarning, probe, read_frames
 from tracknetv5.weights import RECTIFIER, WeightsConfig, load_weights, resolve, save_weights
 from tracknetv5.windows import windows
+
+GPU_BATCH = 8  # windows a pass; on a CPU more than one is no faster
 
 
 class BallTracker(ModelHubMixin):
@@ -164,8 +169,9 @@ class BallTracker(ModelHubMixin):
     ) -> Trajectory:
         """The ball in every frame of a video file.
 
-        With a rectifier, gaps that it can fill are filled, and those points are `rectified`. A network that takes a
-        background gets the median of the part that is tracked, which is read once more for it.
+        Windows stay within a shot, a repeated frame is answered as the one it repeats, and the trajectory says where
+        either was seen. With a rectifier, gaps that it can fill are filled, and those points are `rectified`. A network
+        that takes a background gets the median of the part that is tracked, which is read once more for it.
 
         Args:
             video: a file that PyAV decodes.
@@ -211,77 +217,164 @@ class BallTracker(ModelHubMixin):
                 warnings.simplefilter("ignore", VideoWarning)  # detection reads the same frames and will warn
                 background = median_background(frame.image for frame in read_frames(video, **part))
         with closing(read_frames(video, **part)) as frames:
-            yield from self._points(((frame.index, frame.time, frame.image) for frame in frames), letterbox, background)
+            shown = watch(((frame.index, frame.time, frame.image) for frame in frames), letterbox)
+            yield from self._points(shown, letterbox, background, batch=1 if self.device.type == "cpu" else GPU_BATCH)
 
-    def stream(self, frames: Iterable[np.ndarray], *, background: np.ndarray | None = None) -> Iterator[Point]:
-        """The ball in each frame of a sequence, as soon as no later frame can change it.
+    def stream(
+        self, frames: Iterable[np.ndarray], *, delay: int | None = None, background: np.ndarray | None = None
+    ) -> Iterator[Point]:
+        """The ball in each frame of a sequence; no point is changed later.
 
         Gaps stay: a rectifier needs to know how they end, and is used by `track` alone.
 
         Args:
             frames: (H, W, 3) uint8 RGB, all of one size; frame numbers count them from 0.
+            delay: after how many further frames a point comes. 0: at once, from the last heatmap of a window that ends
+                with the frame; 1: when the next one is there, from the last heatmap but one; up to the window's length
+                less 1, one window a frame. None: windows as in `track`, each point as soon as no later frame matters.
             background: (H, W, 3) uint8 RGB, the scene without what moves, for weights that need it
                 (`config.background`).
 
         Raises:
-            ValueError: a frame of another size or type, or a background that is missing or not needed.
+            ValueError: a frame of another size or type, a delay out of range, or a background that is missing or not
+                needed.
         """
         self._check_background(background)
-        frames = iter(frames)
+        if delay is not None and not 0 <= delay < self.config.frames:
+            raise ValueError(f"delay must lie between 0 and {self.config.frames - 1}, not {delay}")
+        return self._stream(iter(frames), delay, background)
+
+    def _stream(
+        self, frames: Iterator[np.ndarray], delay: int | None, background: np.ndarray | None
+    ) -> Iterator[Point]:
         first = next(frames, None)
         if first is None:
             return
         letterbox = Letterbox(first.shape[:2], (self.config.height, self.config.width))
         images = enumerate(_chain_checked(first, frames))
-        yield from self._points(((number, None, image) for number, image in images), letterbox, background)
+        shown = watch(((number, None, image) for number, image in images), letterbox)
+        yield from self._points(shown, letterbox, background, delay=delay)
 
     def _points(
         self,
-        frames: Iterable[tuple[int, float | None, np.ndarray]],
+        shown: Iterable[Shown],
         letterbox: Letterbox,
         background: np.ndarray | None,
+        *,
+        delay: int | None = None,
+        batch: int = 1,
     ) -> Iterator[Point]:
-        """The ball in each of the frames (number, time, image)."""
-        if background is not None:
-            background = letterbox.apply(background)
-        waiting = deque()  # (number, time) of frames that are in the network
-
-        def images() -> Iterator[np.ndarray]:
-            for number, time, image in frames:
-                waiting.append((number, time))
-                yield letterbox.apply(image)
-
-        for _, heatmap in self.heatmaps(images(), background=background):
-            number, time = waiting.popleft()
-            found = decode(heatmap, self.threshold)
+        """The ball in each of the frames."""
+        background = None if background is None else self._planes(letterbox.apply(background))
+        if delay is None and self.config.frames > 1:
+            answered = self._by_shot(shown, background, batch)
+        else:
+            answered = self._with_delay(shown, background, delay or 0)
+        for frame, heatmap in answered:
+            found = self.locate(heatmap)
             if found is None:
-                yield Point(number, None, 0.0, "", time)
+                yield Point(frame.number, None, 0.0, "", frame.time, frame.picture)
             else:
                 x, y = letterbox.to_source(np.array([found.x, found.y])).tolist()
-                yield Point(number, (x, y), found.score, "detected", time)
+                yield Point(frame.number, (x, y), found.score, "detected", frame.time, frame.picture)
+
+    def locate(self, heatmap: np.ndarray) -> Detection | None:
+        """The ball in one heatmap (H, W), in pixels of the network's input; None if none is above the threshold.
+
+        Called once for each frame, in order.
+        """
+        return decode(heatmap, self.threshold)
+
+    def _by_shot(
+        self, shown: Iterable[Shown], background: torch.Tensor | None, batch: int
+    ) -> Iterator[tuple[Shown, np.ndarray]]:
+        """Each frame and its heatmap, from windows of `step` that stay within a shot."""
+        heatmap = None
+        for _, frames in groupby(shown, key=attrgetter("shot")):
+            first = next(frames)
+            frames = chain([first], frames)
+            if first.image is None:  # a standstill goes on
+                yield from ((frame, heatmap) for frame in frames)
+                continue
+            waiting = deque()  # frames in the network, each with its repetitions: they come before it is final
+            for _, heatmap in self._merged(self._pictures(frames, waiting), background, batch):
+                yield from ((frame, heatmap) for frame in waiting.popleft())
+
+    def _pictures(self, frames: Iterable[Shown], waiting: deque[list[Shown]]) -> Iterator[torch.Tensor]:
+        for frame in frames:
+            if frame.image is None:
+                waiting[-1].append(frame)
+            else:
+                waiting.append([frame])
+                yield self._planes(frame.image)
+
+    def _with_delay(
+        self, shown: Iterable[Shown], background: torch.Tensor | None, delay: int
+    ) -> Iterator[tuple[Shown, np.ndarray]]:
+        """Each frame, `delay` frames later or at a cut if that is sooner, and its heatmap in the newest window.
+
+        A window that would reach back beyond its shot repeats the shot's first picture.
+        """
+        length = self.config.frames
+        recent = deque(maxlen=length)  # pictures of the shot, without repetitions
+        shot = heatmaps = None  # heatmaps: (T, H, W), of the window that ends with the newest picture
+        count = 0  # pictures so far
+        waiting = deque()  # (frame, its picture's number)
+
+        def answer() -> tuple[Shown, np.ndarray]:
+            frame, number = waiting.popleft()
+            return frame, heatmaps[length - 1 - (count - number)]
+
+        for frame in shown:
+            if frame.image is not None:
+                if frame.shot != shot:
+                    while waiting:
+                        yield answer()
+                    recent.clear()
+                    shot = frame.shot
+                recent.append(self._planes(frame.image))
+                window = [recent[0]] * (length - len(recent)) + list(recent)
+                (heatmaps,) = self._infer([window], background)
+                count += 1
+            waiting.append((frame, count))
+            if len(waiting) > delay:
+                yield answer()
+        while waiting:
+            yield answer()
 
     def heatmaps(
         self, frames: Iterable[np.ndarray], *, background: np.ndarray | None = None
     ) -> Iterator[tuple[int, np.ndarray]]:
         """(frame number, (H, W) float32 heatmap in [0, 1]) of frames that already have the model's input size.
 
+        All are taken as new pictures of one shot.
+
         Args:
             frames: (H, W, 3) uint8 RGB, letterboxed to the input size.
             background: as in `stream`, letterboxed too.
         """
         self._check_background(background)
+        return self._merged(map(self._planes, frames), None if background is None else self._planes(background))
+
+    def _merged(
+        self, pictures: Iterable[torch.Tensor], background: torch.Tensor | None, batch: int = 1
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """(number, heatmap) of each picture: the mean over the windows that see it, of which `batch` make a pass."""
         length = self.config.frames
         merger = HeatmapMerger(length, step=self.step, weights=self.config.window_weights)
         count = 0
 
-        def counted() -> Iterator[np.ndarray]:
+        def counted() -> Iterator[torch.Tensor]:
             nonlocal count
-            for frame in frames:
+            for picture in pictures:
                 count += 1
-                yield frame
+                yield picture
 
-        for start, window in windows(counted(), length, self.step):
-            yield from merger.add(start, self._infer(window, background))
+        cut = windows(counted(), length, self.step)
+        while group := list(islice(cut, batch)):
+            heatmaps = self._infer([window for _, window in group], background)
+            for (start, _), of_window in zip(group, heatmaps, strict=True):
+                yield from merger.add(start, of_window)
         yield from merger.flush(count)
 
     @torch.inference_mode()
@@ -299,7 +392,7 @@ class BallTracker(ModelHubMixin):
             raise ValueError("an ONNX file cannot be looked into: take the weights that it was exported from")
         if not isinstance(self.model, TrackNetV5):
             raise ValueError(f"{self.config.model} has nothing to look into: take weights of tracknet_v5 or its sizes")
-        seen = self.model.inspect(self._tensor(np.stack(window)))
+        seen = self.model.inspect(self._batch([[self._planes(image) for image in window]]))
         return Inspection(*(None if part is None else part.float().cpu() for part in seen))
 
     def _check_background(self, background: np.ndarray | None) -> None:
@@ -311,16 +404,22 @@ class BallTracker(ModelHubMixin):
         if not self.config.background and background is not None:
             raise ValueError("these weights take no background: leave it out")
 
-    def _infer(self, window: list[np.ndarray], background: np.ndarray | None) -> np.ndarray:
-        inputs = [self._tensor(np.stack(window))]  # (1, T, 3, H, W)
+    def _infer(self, group: list[list[torch.Tensor]], background: torch.Tensor | None) -> np.ndarray:
+        """Heatmaps (B, T, H, W) of B windows of T pictures."""
+        inputs = [self._batch(group)]
         if background is not None:
-            inputs.append(self._tensor(background))  # (1, 3, H, W)
-        return self._network(*inputs)[0]
+            inputs.append(self._batch([[background]])[:, 0].expand(len(group), -1, -1, -1))
+        return self._network(*inputs)
 
-    def _tensor(self, images: np.ndarray) -> torch.Tensor:
-        """(..., H, W, 3) uint8 RGB -> (1, ..., 3, H, W) float32 in [0, 1], in the model's order of channels."""
-        tensor = torch.from_numpy(images).to(self.device).movedim(-1, -3)[None].float() / 255
-        return tensor.flip(-3) if self.config.channel_order == "BGR" else tensor
+    def _planes(self, image: np.ndarray) -> torch.Tensor:
+        """(H, W, 3) uint8 RGB -> (3, H, W) uint8 on the device, in the model's order of channels."""
+        planes = (image[..., ::-1] if self.config.channel_order == "BGR" else image).transpose(2, 0, 1)
+        return torch.from_numpy(planes.copy()).to(self.device)
+
+    @staticmethod
+    def _batch(group: list[list[torch.Tensor]]) -> torch.Tensor:
+        """B windows of T pictures (3, H, W) uint8 -> (B, T, 3, H, W) float32 in [0, 1]."""
+        return torch.stack([torch.stack(window) for window in group]).float().div_(255)
 
 
 def _choose(runtime: str, device: str, model: nn.Module | OnnxRuntime) -> tuple[str, torch.device]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas
 
 SOURCES = ("", "detected", "rectified", "interpolated")
+PICTURES = ("new", "cut", "repeat")  # what a frame shows: a new picture, the first of another shot, the last one again
 COLUMNS = ("Frame", "Visibility", "X", "Y", "Score", "Source", "Time")
 
 # Filling of gaps. On hand-labelled badminton, padel and tennis rallies, with gaps of 1 to 5 frames cut in, these let
@@ -38,6 +39,7 @@ class Point:
     score: float  # peak of the heatmap in [0, 1]; 0 where there is no ball
     source: str  # one of SOURCES
     time: float | None = None  # seconds; None if unknown
+    picture: str = "new"  # one of PICTURES
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +57,8 @@ class Trajectory:
     source: np.ndarray  # (N,) str, one of SOURCES
     size: tuple[int, int] | None = None  # (height, width) of the source frame
     fps: Fraction | None = None
+    cuts: tuple[int, ...] = ()  # frames that are the first of another shot, increasing
+    repeats: tuple[int, ...] = ()  # frames that show the picture before them once more, increasing
 
     def __post_init__(self) -> None:
         arrays = {
@@ -89,6 +93,11 @@ class Trajectory:
             raise ValueError(f"size must be (height, width) of at least 1 pixel, not {self.size}")
         if self.fps is not None and self.fps <= 0:
             raise ValueError(f"fps must be positive, not {self.fps}")
+        for name in ("cuts", "repeats"):
+            numbers = tuple(map(int, getattr(self, name)))
+            if sorted(set(numbers)) != list(numbers):
+                raise ValueError(f"{name} must be increasing frame numbers")
+            object.__setattr__(self, name, numbers)
 
     @classmethod
     def from_points(
@@ -103,6 +112,8 @@ class Trajectory:
             source=[point.source for point in points],
             size=size,
             fps=fps,
+            cuts=[point.frame for point in points if point.picture == "cut"],
+            repeats=[point.frame for point in points if point.picture == "repeat"],
         )
 
     def __len__(self) -> int:
@@ -113,18 +124,27 @@ class Trajectory:
         """(N,) bool: a ball is known, from whatever source."""
         return ~np.isnan(self.xy[:, 0])
 
+    @property
+    def shot(self) -> np.ndarray:
+        """(N,) int64 number of the shot that a frame belongs to, from 0."""
+        return np.searchsorted(np.array(self.cuts, np.int64), self.frame, side="right")
+
     def runs(self) -> list[tuple[int, int]]:
-        """(first, last) rows, both included, of each stretch of consecutive frames with a ball."""
-        linked = self.visible[1:] & self.visible[:-1] & (np.diff(self.frame) == 1)
+        """(first, last) rows, both included, of each stretch of consecutive frames of one shot with a ball."""
+        linked = self.visible[1:] & self.visible[:-1] & (np.diff(self.frame) == 1) & (np.diff(self.shot) == 0)
         first = np.flatnonzero(self.visible & ~np.r_[False, linked])
         last = np.flatnonzero(self.visible & ~np.r_[linked, False])
         return list(zip(first.tolist(), last.tolist(), strict=True))
 
     def speed(self) -> np.ndarray:
-        """(N,) float64 pixels per second since the frame before; NaN without a ball there, here, or a known time."""
+        """(N,) float64 pixels per second since the frame before.
+
+        NaN without a ball there or here, across a cut, or without a known time.
+        """
         speed = np.full(len(self), np.nan)
         distance = np.linalg.norm(np.diff(self.xy, axis=0), axis=1)
-        speed[1:] = np.where(np.diff(self.frame) == 1, distance / np.diff(self.time), np.nan)
+        linked = (np.diff(self.frame) == 1) & (np.diff(self.shot) == 0)
+        speed[1:] = np.where(linked, distance / np.diff(self.time), np.nan)
         return speed
 
     def fill_gaps(self, max_frames: int) -> "Trajectory":
@@ -134,17 +154,19 @@ class Trajectory:
         hold a detected ball, and if the flight before, carried on through the gap, meets the flight after, and the
         other way round. Both are parabolas with one acceleration, each with its own position and velocity; they must
         agree within 4 standard errors (as the scatter of the points tells), or 0.5 % of the frame's height, and never
-        differ by more than 2.5 % of it. A ball that bounced or was hit within the gap fails this, and the gap stays.
-        The points filled in lie on one parabola through both sides. A height of 720 is assumed where `size` is None.
+        differ by more than 2.5 % of it. A ball that bounced or was hit within the gap fails this, and the gap stays; so
+        does a gap across a cut. The points filled in lie on one parabola through both sides. A height of 720 is assumed
+        where `size` is None.
 
         Raises ValueError for a negative `max_frames`.
         """
         if max_frames < 0:
             raise ValueError(f"max_frames must be 0 or more, not {max_frames}")
-        xy, source = self.xy.copy(), self.source.copy()
+        xy, source, shot = self.xy.copy(), self.source.copy(), self.shot
         for (_, before), (after, _) in pairwise(self.runs()):
             gap = np.arange(before + 1, after)
-            if 0 < gap.size <= max_frames and self.frame[after] - self.frame[before] == gap.size + 1:
+            whole = self.frame[after] - self.frame[before] == gap.size + 1 and shot[before] == shot[after]
+            if 0 < gap.size <= max_frames and whole:
                 filled = self._bridge(before, after)
                 if filled is not None:
                     xy[gap], source[gap] = filled, "interpolated"
@@ -154,7 +176,7 @@ class Trajectory:
         """(after - before - 1, 2) positions between two rows, None if the motion on the two sides does not agree."""
         clock = self.frame.astype(np.float64) if np.isnan(self.time).any() else self.time
         clock = clock - (clock[before] + clock[after]) / 2
-        seen = np.flatnonzero(self.source == "detected")
+        seen = np.flatnonzero((self.source == "detected") & (self.shot == self.shot[before]))
         left = seen[(seen > before - FIT_FRAMES) & (seen <= before)]
         right = seen[(seen >= after) & (seen < after + FIT_FRAMES)]
         if min(left.size, right.size) < FIT_POINTS:
@@ -189,7 +211,7 @@ class Trajectory:
                 writer.writerow((frame, visible, *position, f"{score:.4f}", source, stamp))
 
     def to_json(self, path: str | PathLike) -> None:
-        """Write size, fps ("30000/1001") and one point a frame, with null for what is not there."""
+        """Write size, fps ("30000/1001"), cuts, repeats and one point a frame, with null for what is not there."""
 
         def known(value: float) -> float | None:
             return None if np.isnan(value) else value
@@ -214,7 +236,8 @@ class Trajectory:
         ]
         size = None if self.size is None else {"height": int(self.size[0]), "width": int(self.size[1])}
         fps = None if self.fps is None else str(self.fps)
-        text = json.dumps({"size": size, "fps": fps, "points": points}, allow_nan=False)
+        content = {"size": size, "fps": fps, "cuts": self.cuts, "repeats": self.repeats, "points": points}
+        text = json.dumps(content, allow_nan=False)
         Path(path).write_text(text + "\n", encoding="utf-8")
 
     def to_dataframe(self) -> "pandas.DataFrame":
