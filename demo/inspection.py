@@ -18,6 +18,7 @@ from tracknetv5.models.motion import MotionDirectionDecoupling, MotionOptions
 from tracknetv5.tracker import BallTracker
 
 KEPT = 2  # windows of a clip, 13 MB each
+UNDECIDED = 0.5  # heat of a logit of 0
 SAME_PLACE = 4.0  # model pixels: closer than the papers' tolerance counts as one place
 
 
@@ -60,8 +61,15 @@ class Window:
         return _heat(self.logits[frame - self.start])
 
     def decisions(self, frame: int) -> tuple[Detection | None, Detection | None]:
-        """The ball by the draft alone and by the refined heatmap, in model pixels."""
-        return decode(self.drafted(frame), self.threshold), decode(self.refined(frame), self.threshold)
+        """The ball by the draft alone and by the refined heatmap, in model pixels.
+
+        The draft's is its hottest place. Its blobs mean nothing: where nothing moved the gate leaves it undecided.
+        """
+        heat = self.drafted(frame)
+        y, x = np.unravel_index(heat.argmax(), heat.shape)
+        found = heat[y, x] > max(self.threshold, UNDECIDED)
+        draft = Detection(float(x), float(y), float(heat[y, x])) if found else None
+        return draft, decode(self.refined(frame), self.threshold)
 
 
 def window_of(row: int, count: int, length: int = 3) -> int:

@@ -31,7 +31,9 @@ def table(caption: str, headers: Sequence[str], rows: Sequence[Sequence]) -> str
         f'<tr><th scope="row">{escape(str(first))}</th>{"".join(f"<td>{escape(str(cell))}</td>" for cell in rest)}</tr>'
         for first, *rest in rows
     )
+    # The caption stands above what scrolls: on a narrow page it would be cut off.
     return (
-        f'<div class="table-scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
-        f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        f'<div class="table-block"><p aria-hidden="true">{escape(caption)}</p>'
+        f'<div class="table-scroll" tabindex="0" role="region" aria-label="{escape(caption)}">'
+        f'<table aria-label="{escape(caption)}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></div>'
     )

@@ -27,7 +27,6 @@ VIEWS = {
     "desktop": (1100, 800, "light"),
     "desktop_dark": (1100, 800, "dark"),
     "phone": (390, 844, "light"),
-    "phone_dark": (390, 844, "dark"),
 }
 EXAMPLE = "Ball behind a player"
 FIND = "Largest correction"
@@ -69,7 +68,7 @@ def inside(page: Page) -> None:
     page.locator("#inside-clip").get_by_label(EXAMPLE).check()
     page.wait_for_selector("#inside-decision img")
     page.get_by_role("button", name=FIND).click()
-    page.wait_for_selector("#inside-found >> text=/frame|no ball/")
+    page.wait_for_selector("#inside-found .notice")
 
 
 def compare(page: Page) -> None:
@@ -87,7 +86,7 @@ def about(page: Page) -> None:
 
 def save(png: bytes, path: Path) -> None:
     image = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
-    cv2.imwrite(str(path), image, [cv2.IMWRITE_WEBP_QUALITY, 60])
+    cv2.imwrite(str(path), image, [cv2.IMWRITE_WEBP_QUALITY, 50])
 
 
 def main() -> None:

@@ -36,8 +36,8 @@ tab work on a small copy of the part that you look at; it goes with its video, o
 ## From programs and assistants
 
 The first tab is also an endpoint, `/track`, and a tool of the same name for assistants that speak MCP, at the address
-of this page followed by `/gradio_api/mcp/`. Both take a video by its public https address, of at most {megabytes} MB,
-and give back the addresses of the table and of the marked video. “Use via API or MCP” below shows how to call them.
+of this page followed by `/gradio_api/mcp/`. Both take a video that was uploaded here, or its public https address, of
+at most {megabytes} MB, and give back the table, the marked video and a summary. “Use via API or MCP” below shows how.
 """
 
 TERMS = """
@@ -61,8 +61,10 @@ def build() -> None:
     tables = [table for name in ("accuracy_*", "flops", "splits") for table in _tables(name)]
     gr.HTML("".join(tables) or parts.notice("No results have been committed yet."), elem_id="about-tables")
     gr.Markdown("## The weights on this page")
-    headers = ["Weights", "Network", "Parameters", "Input", "Threshold", "Licence", "Trained on"]
-    gr.HTML(parts.table("Model cards", headers, [_card(name) for name in models.offered()]), elem_id="about-weights")
+    facts = ["Network", "Parameters", "Input", "Threshold", "Licence", "Trained on"]
+    cards = [_card(name) for name in models.offered()]
+    rows = [list(row) for row in zip(facts, *cards, strict=True)]
+    gr.HTML(parts.table("Model cards", ["", *models.offered()], rows), elem_id="about-weights")
     gr.Markdown(LICENCES)
     citation = ROOT / "CITATION.cff"
     if citation.exists():
@@ -75,8 +77,8 @@ def _card(name: str) -> list:
     parameters = sum(p.numel() for p in tracker.model.parameters())
     unknown = "not stated in the weights"
     licence, data = (unknown if text == NOT_STATED else text for text in (config.licence, config.training_data))
-    size = f"{config.frames} × {config.width} × {config.height}"
-    return [name, config.model, f"{parameters:,}", size, config.threshold, licence, data]
+    size = f"{config.frames} frames of {config.width} × {config.height}"
+    return [config.model, f"{parameters:,}", size, config.threshold, licence, data]
 
 
 def _tables(pattern: str) -> list[str]:

@@ -46,7 +46,8 @@ def build(video: gr.Video) -> None:
     names = list(models.offered())
     gr.Markdown(
         f"Two opinions, A and B, on {footage.SECONDS:.0f} seconds of a clip: of two networks, or of a network and of "
-        "another tool that wrote a table. If you know where the ball really was, add that table, and both are scored."
+        "another tool that wrote a table. If you know where the ball really was, add that table, and both are scored. "
+        "Tables are CSV files with the columns Frame, Visibility, X and Y."
     )
     clips = [(EXAMPLE_NAMES.get(clip.stem, clip.stem), clip.stem) for clip in examples()]
     with gr.Row():
@@ -59,13 +60,13 @@ def build(video: gr.Video) -> None:
         with gr.Column(min_width=280):
             a = gr.Radio(names, value=names[0], label="A", elem_id="compare-a")
             labels = gr.File(
-                label="True positions, if you have them (CSV: Frame,Visibility,X,Y)", file_types=[".csv"], height=140,
+                label="True positions, if known (CSV)", file_types=[".csv"], height=140,
                 elem_id="compare-labels",
             )  # fmt: skip
         with gr.Column(min_width=280):
             b = gr.Radio([*names, TABLE], value=names[1] if len(names) > 1 else TABLE, label="B", elem_id="compare-b")
             table = gr.File(
-                label="Positions for B (CSV: Frame,Visibility,X,Y)", file_types=[".csv"], height=140,
+                label="Positions for B (CSV)", file_types=[".csv"], height=140,
                 elem_id="compare-table",
             )  # fmt: skip
     style = style_choice()
@@ -82,7 +83,8 @@ def build(video: gr.Video) -> None:
             with gr.Column(min_width=320):
                 differences = gr.Dataframe(
                     headers=DIFFERENCE_HEADERS, label="Where they differ, or one is wrong: choose a row to see it",
-                    interactive=False, max_height=330, wrap=True, elem_id="compare-differences",
+                    interactive=False, max_height=330, wrap=True,
+                    column_widths=["80px", "90px", "120px", "120px", "90px"], elem_id="compare-differences",
                 )  # fmt: skip
             with gr.Column(min_width=320):
                 frame = gr.Slider(0, 1, value=0, step=1, label="Frame", elem_id="compare-frame", buttons=[])

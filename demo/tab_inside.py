@@ -124,8 +124,9 @@ def build(video: gr.Video, tab: gr.Tab) -> None:
     attention = gr.HTML(elem_id="inside-attention", js_on_load=_POINTER)
     gr.Markdown(
         "### 4. From draft to decision\nA heatmap says for each place how likely the ball is there: the brighter, the "
-        "likelier. The network drafts one, dims it where nothing moved (the gate), looks at all three frames again, "
-        "and adds a correction (the residual). A ring marks the ball where the result is sure enough."
+        "likelier. The network drafts one, leaves it undecided (0.5) where nothing moved (the gate), looks at all "
+        "three frames again, and adds a correction (the residual), which clears away what is no ball. A ring marks the "
+        "ball."
     )
     opacity = gr.Slider(
         0,
@@ -310,7 +311,7 @@ def read(clip: str, video: str | None, start: float | None, frame: float, a: flo
         for sign, mark in enumerate("+−"):
             names += [f"P{mark} {interval + 1}", f"A{mark} {interval + 1}"]
             values += [f"{abs(field[interval, sign, y, x]):.3f}" for field in (window.polarity, window.attention)]
-    names += ["Draft", "Dimmed draft", "Residual", "Logit", "Heat before", "Heat after"]
+    names += ["Draft", "Gated draft", "Residual", "Logit", "Heat before", "Heat after"]
     values += [f"{field[row, y, x]:+.2f}" for field in (window.draft, window.gated, window.residual, window.logits)]
     values += [f"{heat(frame)[y, x]:.3f}" for heat in (window.drafted, window.refined)]
     return parts.table(f"Frame {frame}, in pixels of the network's input", names, [values])

@@ -96,3 +96,24 @@ def test_another_attention_map_changes_nothing_for_others(clip, name):
     np.testing.assert_allclose(other.attention, expected.attention[0], atol=1e-5)
     np.testing.assert_allclose(other.logits, expected.logits[0], atol=1e-4)
     assert np.abs(other.attention - learned.attention).max() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        (0.3, 0.9, "The draft missed the ball at (40, 20); the residual recovers it: 0.30 → 0.90."),
+        (0.8, 0.1, "The draft saw a ball at (40, 20); the residual takes it away: 0.80 → 0.10."),
+        (0.8, 0.9, "Draft and result agree on the ball at (40, 20); heat there 0.80 → 0.90."),
+        (0.3, 0.1, "No ball, neither in the draft nor in the result; the highest heat is 0.50 → 0.10."),
+    ],
+)
+def test_what_the_residual_did_in_words_though_the_draft_is_undecided_around(before, after, says):
+    def logit(heat: float) -> float:
+        return float(np.log(heat / (1 - heat)))
+
+    gated, logits = np.zeros((3, 36, 64), np.float32), np.full((3, 36, 64), -9, np.float32)
+    gated[:, 20, 40], logits[:, 20, 40] = logit(before), logit(after)
+    nothing = np.zeros((2, 2, 36, 64), np.float32)
+    images = np.zeros((3, 36, 64, 3), np.uint8)
+    window = inspection.Window(30, images, nothing, nothing, gated, gated, logits - gated, logits, 0.4)
+    assert inspection.in_words(window, 31) == says
