@@ -1,0 +1,114 @@
+"""False balls a second where there is no ball: labelled footage with its ball erased.
+
+    python -m benchmarks.erased --weights W --data DIR --split val --output FILE.json
+
+The ball, with its blur, is painted over with what the same place shows shortly before and after, when the ball is
+elsewhere. Whatever the tracker still finds in such a frame is a false ball. Frames without a label are seen by the
+network but not counted; nor are frames that the data set calls free of a ball, which `benchmarks.accuracy` counts.
+
+Erasing needs a camera that stands still for a second. A held or resting ball stays where it is and is not erased by its
+own past: frames in which it moves less than 12 pixels in half a second are not counted.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from benchmarks.environment import command, versions
+from tracknetv5.data.readers import VISIBLE, Clip, read_clips
+from tracknetv5.geometry import Letterbox
+from tracknetv5.heatmaps import decode
+from tracknetv5.tracker import BallTracker
+from tracknetv5.video import probe
+
+RADIUS = 6  # pixels of the network's input: a ball with its soft edge
+REACH = 15  # frames before and after whose pixels may stand in
+CLEAR = 12.0  # pixels; nearer than this to the erased ball, a ball in another frame would be painted back
+
+
+def erase(images: np.ndarray, xy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A clip without its ball.
+
+    Args:
+        images: (N, H, W, 3) uint8 RGB.
+        xy: (N, 2) balls in pixels of these images, NaN where there is none.
+
+    Returns:
+        (N, H, W, 3) uint8 RGB, and (N,) bool: frames in which a ball was erased.
+    """
+    result, erased = images.copy(), np.zeros(len(images), bool)
+    height, width = images.shape[1:3]
+    for number in np.flatnonzero(~np.isnan(xy[:, 0])):
+        near = np.arange(max(number - REACH, 0), min(number + REACH + 1, len(images)))
+        near = near[np.linalg.norm(xy[near] - xy[number], axis=1) >= CLEAR]  # NaN: who knows where that ball is
+        if len(near) < REACH // 2:
+            continue
+        # From halfway to the ball before to halfway to the ball after: the streak that a slow shutter leaves.
+        ends = [
+            (xy[number] + xy[k]) / 2 if 0 <= k < len(xy) and not np.isnan(xy[k, 0]) else xy[number]
+            for k in (number - 1, number + 1)
+        ]
+        cover = np.zeros((height, width), np.float32)
+        for end in ends:
+            cv2.line(cover, np.rint(xy[number]).astype(int), np.rint(end).astype(int), 1.0, 2 * RADIUS)
+        cover = cv2.GaussianBlur(cover, (0, 0), 1.0)
+        box = cv2.boundingRect((cover > 0).astype(np.uint8))
+        part = np.s_[box[1] : box[1] + box[3], box[0] : box[0] + box[2]]
+        behind = np.median(images[(near, *part)], axis=0)
+        share = cover[part][..., None]
+        result[(number, *part)] = np.rint(share * behind + (1 - share) * images[(number, *part)])
+        erased[number] = True
+    return result, erased
+
+
+def false_balls(tracker: BallTracker, clip: Clip) -> dict[str, float]:
+    """Frames whose ball was erased, the seconds that they are, and those in which the tracker finds one."""
+    size = (tracker.config.height, tracker.config.width)
+    images = np.stack(list(clip.images(size)))[: len(clip)]
+    truth = Letterbox(clip.size, size).to_model(clip.xy)[: len(images)]
+    truth[clip.visibility[: len(images)] != VISIBLE] = np.nan
+    images, erased = erase(images, truth)
+    found = np.array([decode(heatmap, tracker.threshold) is not None for _, heatmap in tracker.heatmaps(images)])
+    rate = 30.0 if clip.source.is_dir() else float(probe(clip.source).fps)
+    return {"frames": int(erased.sum()), "seconds": float(erased.sum() / rate), "found": int((found & erased).sum())}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.erased", description=__doc__.splitlines()[0])
+    parser.add_argument("--weights", help="folder, Hub id or name of bundled weights; default: the bundled ones")
+    parser.add_argument("--data", required=True, type=Path, help="folder of labelled clips, see data/readers.py")
+    parser.add_argument("--split", help="train or val, where the data set has splits")
+    parser.add_argument("--output", required=True, type=Path, help="JSON file")
+    options = parser.parse_args(arguments)
+    tracker = BallTracker.from_pretrained(options.weights)
+    clips = read_clips(options.data, options.split)
+    parts: dict[str, list[dict[str, float]]] = {}
+    for clip in clips:
+        parts.setdefault(clip.sport, []).append(false_balls(tracker, clip))
+    parts["all"] = [part for sport in parts.values() for part in sport]
+    rows = {}
+    for sport, group in parts.items():
+        row = {name: sum(part[name] for part in group) for name in ("frames", "seconds", "found")}
+        seconds = row["seconds"]
+        rows[sport] = row | {"seconds": round(seconds, 2), "false_balls_per_second": round(row["found"] / seconds, 3)}
+    report = {
+        "command": command(),
+        "env": versions("torch", "numpy", "opencv-python", "av"),
+        "sha256": tracker.config.sha256,
+        "threshold": tracker.threshold,
+        "step": tracker.step,
+        "split": options.split,
+        "clips": [f"{clip.sport}/{clip.name}" for clip in clips],
+        "by_sport": rows,
+    }
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps(report, indent=1) + "\n")
+    print(json.dumps(rows, indent=1))
+
+
+if __name__ == "__main__":
+    main()

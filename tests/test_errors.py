@@ -1,0 +1,118 @@
+"""Causes of errors, the page that shows them, and footage with its ball erased."""
+
+import json
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from benchmarks.erased import erase, false_balls
+from benchmarks.errors import _cause, main
+from tests.test_tracker import redness
+from tracknetv5.data.readers import Clip
+from tracknetv5.models import create_model
+from tracknetv5.weights import WeightsConfig, save_weights
+
+SIZE = (64, 128)
+
+
+def moving(count: int = 30) -> tuple[np.ndarray, np.ndarray]:
+    """A red ball crossing a grey picture: (count, H, W, 3), and its centres."""
+    xy = np.stack([5 + 3.8 * np.arange(count), np.full(count, 30.0)], axis=1)
+    images = np.full((count, *SIZE, 3), 100, np.uint8)
+    for image, (x, y) in zip(images, xy, strict=True):
+        cv2.circle(image, (round(x), round(y)), 2, (255, 150, 150), cv2.FILLED)
+    return images, xy
+
+
+@pytest.fixture
+def clip(tmp_path) -> Clip:
+    images, xy = moving()
+    folder = tmp_path / "data" / "tennis" / "images"
+    folder.mkdir(parents=True)
+    for number, image in enumerate(images):
+        cv2.imwrite(str(folder / f"{number}.png"), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    ones = np.ones(len(xy), np.int8)
+    return Clip("images", "tennis", "here", "", folder, xy, ones, 0 * ones)
+
+
+def test_an_erased_ball_leaves_the_background(clip):
+    images, xy = moving()
+    xy[7] = np.nan
+    result, erased = erase(images, xy)
+    assert erased.sum() == len(images) - 1 and not erased[7]
+    assert (result[erased] == 100).all()
+    assert (result[7] == images[7]).all() and (images != 100).any()
+
+
+def test_a_resting_ball_is_not_erased():
+    images, xy = moving()
+    images[:], xy[:] = images[3], xy[3]
+    result, erased = erase(images, xy)
+    assert not erased.any() and (result == images).all()
+
+
+def test_what_is_found_without_a_ball_is_counted(clip):
+    tracker = redness()
+    counted = false_balls(tracker, clip)
+    assert counted == {"frames": 30, "seconds": 1.0, "found": 0}
+    for path in clip.source.iterdir():  # a second red thing, which the labels do not know
+        image = cv2.imread(str(path))
+        cv2.circle(image, (60, 55), 3, (40, 40, 255), cv2.FILLED)
+        cv2.imwrite(str(path), image)
+    assert false_balls(tracker, clip)["found"] == 30
+
+
+def cause(clip: Clip, number: int, found: tuple[float, float], image: np.ndarray | None = None) -> str:
+    image = moving()[0][number] if image is None else image
+    return _cause(number, np.array(found), clip.xy.copy(), clip, image)
+
+
+def test_causes(clip):
+    far, nothing = (110.0, 60.0), (np.nan, np.nan)
+    x, y = clip.xy[15]
+    assert cause(clip, 15, (x + 6, y)) == "off by a few pixels"
+    assert cause(clip, 15, far) == "other"
+    assert cause(clip, 0, nothing) == "entering, leaving or hidden"
+    assert cause(clip, 15, nothing, np.full((*SIZE, 3), 100, np.uint8)) == "like its background"
+    striped = np.full((*SIZE, 3), 100, np.uint8)
+    striped[::4] = 255
+    cv2.circle(striped, (round(x), round(y)), 3, (255, 40, 40), cv2.FILLED)
+    assert cause(clip, 15, nothing, striped) == "on a line, logo or player"
+    clip.difficulty[15] = 3
+    assert cause(clip, 15, nothing) == "occluded"
+    clip.xy[15] = 20, 60
+    assert cause(clip, 15, (x, y)) == "label doubtful"
+    clip.xy[15] = x + 14, y
+    assert cause(clip, 15, far) == "occluded"
+    clip.difficulty[15] = 0
+    assert cause(clip, 15, far) == "blurred"
+    clip.visibility[17] = 0
+    assert cause(clip, 15, far) == "entering, leaving or hidden"
+    clip.xy[15] = np.nan
+    assert cause(clip, 15, far) == "no ball in play"
+
+
+def test_the_page_shows_every_error_and_counts_it(tmp_path, clip):
+    data = tmp_path / "set" / "game1" / "Clip1"
+    data.mkdir(parents=True)
+    rows = ["file name,visibility,x-coordinate,y-coordinate,status"]
+    for number, (x, y) in enumerate(clip.xy[:6]):
+        name = f"{number:04}.png"
+        (data / name).write_bytes((clip.source / f"{number}.png").read_bytes())
+        rows.append(f"{name},1,{x},{y},0")
+    (data / "Label.csv").write_text("\n".join(rows))
+    torch.manual_seed(0)
+    config = WeightsConfig(model="tracknet_v5_lite", options={}, height=SIZE[0], width=SIZE[1], threshold=0.99)
+    weights = save_weights(create_model("tracknet_v5_lite").eval(), tmp_path / "weights", config)
+    main(["--weights", str(weights), "--data", str(tmp_path / "set"), "--output", str(tmp_path / "out")])
+    frames = pd.read_csv(tmp_path / "out" / "frames.csv")
+    assert (frames["outcome"] == "fn").all() and len(frames) == 6
+    strips = sorted(path.name for path in (tmp_path / "out" / "strips").iterdir())
+    assert strips == [f"tennis-game1-Clip1-{number}.jpg" for number in range(6)]
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert all(f"strips/{name}" in page for name in strips)
+    report = json.loads((tmp_path / "out" / "errors.json").read_text())
+    assert sum(report["errors"]["tennis"].values()) == report["frames"]["tennis"] == 6
