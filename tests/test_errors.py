@@ -79,7 +79,7 @@ def test_causes(clip):
     assert cause(clip, 15, nothing, np.full((*SIZE, 3), 100, np.uint8)) == "like its background"
     striped = np.full((*SIZE, 3), 100, np.uint8)
     striped[::4] = 255
-    cv2.circle(striped, (round(x), round(y)), 3, (255, 40, 40), cv2.FILLED)
+    cv2.circle(striped, (round(x), round(y)), 3, (255, 220, 220), cv2.FILLED)
     assert cause(clip, 15, nothing, striped) == "on a line, logo or player"
     clip.difficulty[15] = 3
     assert cause(clip, 15, nothing) == "occluded"
