@@ -493,7 +493,7 @@ def test_frames_that_do_not_fit():
         list(redness().stream([*frames[:2], frames[2][:32]]))
     assert list(redness().stream([])) == []
     for delay in (-1, 3):
-        with pytest.raises(ValueError, match=f"delay must lie between 0 and 2, not {delay}"):
+        with pytest.raises(ValueError, match=f"delay must lie between 0 and 2 frames, not {delay}"):
             redness().stream(frames, delay=delay)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tracknetv5 import video
-from tracknetv5.video import VideoError, VideoWarning, VideoWriter, _Clock, probe, read_frames
+from tracknetv5.video import Clock, VideoError, VideoWarning, VideoWriter, probe, read_frames
 
 NTSC = Fraction(30000, 1001)
 
@@ -151,7 +151,7 @@ def test_variable_frame_rate_keeps_its_timestamps(tmp_path):
 
 
 def test_missing_and_backward_timestamps_are_estimated_from_the_rate():
-    clock = _Clock(Fraction(1, 10))
+    clock = Clock(Fraction(1, 10))
     stamps = [None, Fraction(7), None, Fraction(73, 10), Fraction(5), Fraction(73, 10), Fraction(8)]
     np.testing.assert_allclose([clock(stamp) for stamp in stamps], [0, 0.1, 0.2, 0.4, 0.5, 0.6, 1.1])
 

@@ -1,5 +1,6 @@
 """The command line, `tracknetv5 ...`: thin over the library."""
 
+import json
 import sys
 import time
 import warnings
@@ -105,6 +106,46 @@ def track(
         typer.echo(f"{video}: ball in {seen} of {len(trajectory)} frames, {rate:.1f} frames/s -> {files}")
     if failed:
         raise typer.Exit(1)
+
+
+@app.command()
+def live(
+    source: Annotated[str, typer.Argument(help="A camera's number, an RTSP or HTTP address, or a file, played.")],
+    weights: Annotated[str | None, typer.Option(help="Folder, .onnx file, Hub id; default: the bundled ones.")] = None,
+    delay: Annotated[int, typer.Option(help="Frames to wait before answering: 1 is surer, 0 is at once.")] = 1,
+    threshold: Annotated[float | None, typer.Option(help="Heat above which a peak is a ball, between 0 and 1.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
+    runtime: Annotated[str, typer.Option(help="auto, torch or onnx (extra: onnx).")] = "auto",
+) -> None:
+    """Follow the ball as it is seen: one line of JSON a frame on standard output, all else on standard error.
+
+    What cannot be looked at in time is dropped: its frame number is missing, and the drops are reported.
+    """
+    from tracknetv5.live import LiveSource
+    from tracknetv5.tracker import BallTracker
+
+    feed, looked, seen, reported, shown = LiveSource(source), 0, 0, 0, time.monotonic()
+    try:
+        tracker = BallTracker.from_pretrained(weights, device=device, runtime=runtime, threshold=threshold)
+        for point in tracker.follow(feed, delay=delay):
+            x, y = point.xy or (None, None)
+            row = {"frame": point.frame, "time": point.time, "x": x, "y": y, "score": point.score}
+            print(json.dumps(row | {"source": point.source, "picture": point.picture}), flush=True)
+            looked += 1
+            seen += point.xy is not None
+            if feed.dropped > reported and time.monotonic() > shown + 5:
+                typer.echo(f"{source}: dropped {feed.dropped - reported} frames in the last seconds", err=True)
+                reported, shown = feed.dropped, time.monotonic()
+    except (ValueError, OSError) as error:
+        _fail(error)
+    except KeyboardInterrupt:
+        pass  # the way to end a source that has no end
+    typer.echo(
+        f"{source}: {feed.received} frames in {feed.seconds:.1f} s, {feed.dropped} dropped; ball in {seen} of {looked}",
+        err=True,
+    )
+    if feed.error:
+        _fail(feed.error)
 
 
 @app.command()

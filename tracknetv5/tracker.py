@@ -19,6 +19,7 @@ from tracknetv5.card import model_card, write_picture
 from tracknetv5.export import cached_onnx, load_onnx
 from tracknetv5.geometry import Letterbox
 from tracknetv5.heatmaps import Detection, HeatmapMerger, decode
+from tracknetv5.live import LiveSource
 from tracknetv5.models.v5 import Inspection, TrackNetV5
 from tracknetv5.rectify import rectify
 from tracknetv5.runtime import RUNTIMES, OnnxRuntime, Runtime, TorchRuntime, available_cores, fastest
@@ -240,8 +241,8 @@ class BallTracker(ModelHubMixin):
                 needed.
         """
         self._check_background(background)
-        if delay is not None and not 0 <= delay < self.config.frames:
-            raise ValueError(f"delay must lie between 0 and {self.config.frames - 1}, not {delay}")
+        if delay is not None:
+            self._check_delay(delay)
         return self._stream(iter(frames), delay, background)
 
     def _stream(
@@ -254,6 +255,31 @@ class BallTracker(ModelHubMixin):
         images = enumerate(_chain_checked(first, frames))
         shown = watch(((number, None, image) for number, image in images), letterbox)
         yield from self._points(shown, letterbox, background, delay=delay)
+
+    def follow(self, source: LiveSource, *, delay: int = 1) -> Iterator[Point]:
+        """The ball in the newest frames of a live source, which this opens: those that it has the time to look at.
+
+        Frame numbers and times are the source's, and so are the counts of frames that came and were dropped.
+
+        Args:
+            source: not opened yet.
+            delay: as in `stream`, counted in frames that were looked at.
+
+        Raises:
+            VideoError: the source cannot be opened; one that breaks later ends the points, see `LiveSource.error`.
+            ValueError: weights that need a background, or a delay out of range.
+        """
+        self._check_background(None)
+        self._check_delay(delay)
+        return self._follow(source, delay)
+
+    def _follow(self, source: LiveSource, delay: int) -> Iterator[Point]:
+        black = self._planes(np.zeros((self.config.height, self.config.width, 3), np.uint8))
+        self._infer([[black] * self.config.frames], None)  # the first window takes longest: not while frames come
+        with source:
+            letterbox = Letterbox(source.size, (self.config.height, self.config.width))
+            frames = ((frame.index, frame.time, frame.image) for frame in source.frames(letterbox.content[2:]))
+            yield from self._points(watch(frames, letterbox), letterbox, None, delay=delay)
 
     def _points(
         self,
@@ -394,6 +420,10 @@ class BallTracker(ModelHubMixin):
             raise ValueError(f"{self.config.model} has nothing to look into: take weights of tracknet_v5 or its sizes")
         seen = self.model.inspect(self._batch([[self._planes(image) for image in window]]))
         return Inspection(*(None if part is None else part.float().cpu() for part in seen))
+
+    def _check_delay(self, delay: int) -> None:
+        if not 0 <= delay < self.config.frames:
+            raise ValueError(f"delay must lie between 0 and {self.config.frames - 1} frames, not {delay}")
 
     def _check_background(self, background: np.ndarray | None) -> None:
         if self.config.background and background is None:

@@ -66,13 +66,11 @@ def probe(path: str | PathLike) -> VideoInfo:
     index, or of which no frame decodes.
     """
     path = Path(path)
-    with _open(path) as (container, stream):
+    with open_video(path) as (container, stream):
         first = next((raw for raw in _decode(container, stream) if isinstance(raw, av.VideoFrame)), None)
         if first is None:
             raise VideoError(f"{path}: none of its frames decodes; export or download the video again")
-        height, width = first.height, first.width
-        if _orientation(first)[0]:
-            height, width = width, height
+        height, width = displayed_size(first)
         duration = None
         if stream.duration is not None:
             duration = float(stream.duration * stream.time_base)
@@ -147,10 +145,10 @@ def _frames(info: VideoInfo, size: tuple[int, int] | None, start: float, length:
     chosen = 0  # frames within the part
     damaged, lost = False, float("inf")  # lost: earliest timestamp that did not decode
     intact, last_good = True, "none"
-    with _open(info.path) as (container, stream):
+    with open_video(info.path) as (container, stream):
         stream.thread_type = "AUTO"
         stream.thread_count = 1 if stream.width * stream.height <= SINGLE_THREAD_PIXELS else 4
-        clock, scaler = _Clock(1 / info.fps), VideoReformatter()
+        clock, scaler = Clock(1 / info.fps), VideoReformatter()
         for raw in _decode(container, stream):
             if not isinstance(raw, av.VideoFrame):
                 damaged, lost = True, min(lost, raw)
@@ -168,11 +166,7 @@ def _frames(info: VideoInfo, size: tuple[int, int] | None, start: float, length:
                     raise VideoError(f"{info.path}: no frame from {start:g} s to {end:g} s; choose a longer part")
                 break
             chosen += 1
-            orientation = _orientation(raw)
-            stored = (width, height) if not orientation[0] else (height, width)
-            # AREA matches cv2.INTER_AREA to 0.05 px; FAST_BILINEAR would shift the picture by a pixel.
-            rgb = scaler.reformat(raw, *stored, "rgb24", interpolation=Interpolation.AREA, threads=1)
-            yield Frame(index, time, _upright(rgb.to_ndarray(), orientation))
+            yield Frame(index, time, to_rgb(raw, (height, width), scaler))
         else:
             if time < start - TIME_TOLERANCE:
                 raise VideoError(f"{info.path}: ends at {time:.3f} s, before the start of {start:g} s; start earlier")
@@ -186,7 +180,21 @@ def _frames(info: VideoInfo, size: tuple[int, int] | None, start: float, length:
         )
 
 
-class _Clock:
+def displayed_size(raw: av.VideoFrame) -> tuple[int, int]:
+    """(height, width) of a decoded frame once it is upright."""
+    return (raw.width, raw.height) if _orientation(raw)[0] else (raw.height, raw.width)
+
+
+def to_rgb(raw: av.VideoFrame, size: tuple[int, int], scaler: VideoReformatter) -> np.ndarray:
+    """A decoded frame as an upright image (H, W, 3) uint8 RGB of this `size` (height, width)."""
+    orientation = _orientation(raw)
+    width, height = size if orientation[0] else size[::-1]
+    # AREA matches cv2.INTER_AREA to 0.05 px; FAST_BILINEAR would shift the picture by a pixel.
+    rgb = scaler.reformat(raw, width, height, "rgb24", interpolation=Interpolation.AREA, threads=1)
+    return _upright(rgb.to_ndarray(), orientation)
+
+
+class Clock:
     """Seconds after the first frame, strictly increasing, from timestamps that may be missing or run backwards."""
 
     def __init__(self, step: Fraction) -> None:
@@ -204,7 +212,8 @@ class _Clock:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[tuple[av.container.InputContainer, av.video.VideoStream]]:
+def open_video(path: Path) -> Iterator[tuple[av.container.InputContainer, av.video.VideoStream]]:
+    """The container and the video stream of a file; VideoError if there is none."""
     if not path.exists():
         raise VideoError(f"{path}: no such file; check the path")
     if path.is_dir():

@@ -1,0 +1,186 @@
+"""Live sources hold the newest frame alone, count what came, and end with a word about why."""
+
+import json
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import av
+import cv2
+import numpy as np
+import pytest
+import torch
+from test_tracker import HEIGHT, WIDTH, images, redness
+from typer.testing import CliRunner
+
+from tracknetv5 import create_model
+from tracknetv5.cli import app
+from tracknetv5.data.synthetic import write_rally
+from tracknetv5.live import LiveSource
+from tracknetv5.video import VideoError
+from tracknetv5.weights import WeightsConfig, save_weights
+
+FRAMES = 40
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    path = tmp_path_factory.mktemp("clips") / "rally.mp4"
+    write_rally(path, frames=FRAMES, size=(HEIGHT, WIDTH), seed=0)
+    return path
+
+
+class Scripted(LiveSource):
+    """Gives its frames one by one: the next when `taken` of those before were taken, or at once where that is 0."""
+
+    def __init__(self, frames, wait=False, error=None):
+        super().__init__("scripted")
+        self.given, self.wait, self.fault = frames, wait, error
+
+    def _decoded(self):
+        for k, frame in enumerate(self.given):
+            while self.wait and self._newest is not None and not self._closed.is_set():
+                time.sleep(0.001)
+            yield k / 25, frame.shape[:2], lambda size, frame=frame: cv2.resize(frame, size[::-1])
+        if self.error is None and self.fault:
+            raise self.fault
+
+
+def ended(source: LiveSource) -> None:
+    assert source._ended.wait(10)
+
+
+def test_a_frame_that_nobody_took_is_replaced_and_counted():
+    frames = images(5)[0]
+    with Scripted(frames) as source:
+        ended(source)
+        (last,) = source.frames((HEIGHT, WIDTH))
+    assert (source.received, source.dropped, source.size) == (5, 4, (HEIGHT, WIDTH))
+    assert (last.index, last.time, source.seconds) == (4, 0.16, 0.16)
+    np.testing.assert_array_equal(last.image, frames[4])
+
+
+@pytest.mark.parametrize("delay", [0, 1])
+def test_follow_gives_each_frame_that_was_taken_its_own_number_and_place(delay):
+    frames, centres = images(9, 96, 192)
+    source = Scripted(frames, wait=True)
+    points = list(redness().follow(source, delay=delay))
+    assert [point.frame for point in points] == list(range(9)) and source.dropped == 0
+    assert [point.time for point in points] == [k / 25 for k in range(9)]
+    np.testing.assert_allclose([point.xy for point in points], centres, atol=1.5)
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (av.error.ExitError(1, "Immediate exit requested"), "scripted: broke after 0.1 s: no data for 10 s"),
+        (av.error.ConnectionResetError(104, "Connection reset by peer"), "broke after 0.1 s: Connection reset by peer"),
+    ],
+)
+def test_a_source_that_breaks_ends_the_points_and_says_why(fault, told):
+    frames, _ = images(4)
+    source = Scripted(frames, wait=True, error=fault)
+    points = list(redness().follow(source, delay=1))
+    assert [point.frame for point in points] == [0, 1, 2, 3]
+    assert told in source.error
+
+
+def test_leaving_early_ends_the_thread():
+    with Scripted(images(50)[0], wait=True) as source:
+        next(source.frames((HEIGHT, WIDTH)))
+    ended(source)
+    assert source.received < 50
+
+
+def test_what_cannot_be_followed(tmp_path):
+    for source, told in (
+        (tmp_path / "missing.mp4", "missing.mp4: no such file"),
+        ("http://127.0.0.1:9/stream", "cannot be opened"),
+    ):
+        with pytest.raises(VideoError, match=told):
+            LiveSource(source).__enter__()
+    with pytest.raises(ValueError, match="delay must lie between 0 and 2 frames"):
+        redness().follow(LiveSource("0"), delay=3)
+    with pytest.raises(ValueError, match="need a background"):
+        redness(8, background=True).follow(LiveSource("0"))
+
+
+def test_a_camera_gives_bgr_until_it_is_unplugged(monkeypatch):
+    class Camera:
+        left = 3
+
+        def __init__(self, number):
+            self.number = number
+
+        def isOpened(self):
+            return self.number == 1
+
+        def read(self):
+            Camera.left -= 1
+            return Camera.left >= 0, np.full((HEIGHT, WIDTH, 3), (0, 0, 255), np.uint8)
+
+        def release(self):
+            Camera.released = self.number
+
+    monkeypatch.setattr(cv2, "VideoCapture", Camera)
+    with LiveSource("1") as source:
+        ended(source)
+        (frame,) = source.frames((8, 16))
+    assert source.received == 3 and "camera 1: gives no more frames" in source.error
+    assert frame.image.shape == (8, 16, 3) and (frame.image == (255, 0, 0)).all() and Camera.released == 1
+    with pytest.raises(VideoError, match="camera 2: cannot be opened"):
+        LiveSource("2").__enter__()
+
+
+@contextmanager
+def served(data: bytes, share: float = 1.0):
+    """The address at which the first `share` of the data comes before the connection breaks."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data[: int(share * len(data))])
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/clip.mp4"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_an_address_is_read_to_its_end_or_to_where_it_breaks(clip, tmp_path):
+    long = tmp_path / "long.mp4"
+    write_rally(long, frames=60, size=(HEIGHT, WIDTH), seed=1)
+    with served(clip.read_bytes()) as address, LiveSource(address) as source:
+        taken = [frame.index for frame in source.frames(source.size)]
+    assert source.error is None and source.received == FRAMES
+    assert taken == sorted(set(taken)) and len(taken) + source.dropped == FRAMES
+    with served(long.read_bytes(), share=0.8) as address, LiveSource(address) as source:
+        for _ in source.frames(source.size):
+            pass
+    assert source.received < 60 and "broke after" in source.error
+
+
+def test_the_command_prints_points_as_lines_and_the_rest_apart(clip, tmp_path):
+    torch.manual_seed(0)
+    model = create_model("tracknet_v5_lite", widths=(16, 16), depths=(1, 1), stem_width=16, dim=16, grid=(4, 8))
+    config = WeightsConfig(model="tracknet_v5_lite", options={}, height=HEIGHT, width=WIDTH, threshold=0.3)
+    weights = save_weights(model, tmp_path / "weights", config)
+    result = CliRunner().invoke(app, ["live", str(clip), "--weights", str(weights), "--delay", "0"])
+    assert result.exit_code == 0, result.output
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert set(rows[0]) == {"frame", "time", "x", "y", "score", "source", "picture"}
+    numbers = [row["frame"] for row in rows]
+    assert numbers == sorted(set(numbers)) and numbers[-1] == FRAMES - 1
+    assert f"{FRAMES} frames in 1.3 s, {FRAMES - len(rows)} dropped" in result.stderr
+    assert f"ball in {sum(row['x'] is not None for row in rows)} of {len(rows)}" in result.stderr
+    result = CliRunner().invoke(app, ["live", str(tmp_path / "no.mp4"), "--weights", str(weights)])
+    assert result.exit_code == 1 and "no such file" in result.stderr and not result.stdout
