@@ -1,13 +1,17 @@
 """The command line, `tracknetv5 ...`: thin over the library."""
 
 import json
+import os
 import sys
 import time
 import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from tracknetv5.tracker import BallTracker
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -28,7 +32,8 @@ class _ProgressLine:
 
     def __init__(self, name: str):
         self.name, self.started, self.shown, self.done = name, time.monotonic(), 0.0, 0
-        self.terminal = sys.stderr.isatty()
+        # Processes of a launch would write over each other.
+        self.terminal = sys.stderr.isatty() and "WORLD_SIZE" not in os.environ
 
     def __call__(self, done: int, total: int | None) -> None:
         self.done = done
@@ -51,7 +56,7 @@ class _ProgressLine:
 @app.command()
 def track(
     videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Video files.")],
-    output: Annotated[Path, typer.Option(help="Folder for <stem>.csv and <stem>_ball.mp4; made if it is not there.")],
+    output: Annotated[Path, typer.Option(help="Folder for <stem>.csv, _ball.mp4, _track.json; made if not there.")],
     weights: Annotated[str | None, typer.Option(help="Folder, .onnx file, Hub id; default: the bundled ones.")] = None,
     overlay: Annotated[bool, typer.Option("--overlay", help="Also write a video with the ball marked.")] = False,
     step: Annotated[
@@ -62,50 +67,69 @@ def track(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
     runtime: Annotated[str, typer.Option(help="auto, torch or onnx (extra: onnx).")] = "auto",
 ) -> None:
-    """Write the trajectory of the ball in each video as CSV: Frame,Visibility,X,Y,Score,Source,Time."""
-    from tracknetv5.overlay import write_overlay
+    """Write the trajectory of the ball in each video as CSV: Frame,Visibility,X,Y,Score,Source,Time.
+
+    Videos that were tracked with the same settings before are left alone. Under `accelerate launch -m tracknetv5 track`
+    each process takes its share of the videos.
+    """
+    from tracknetv5.many import launch, own_device
     from tracknetv5.tracker import BallTracker
-    from tracknetv5.video import VideoError, VideoWarning
 
     stems = [video.stem for video in videos]
     if twice := sorted({stem for stem in stems if stems.count(stem) > 1}):
         _fail(f"two inputs are called {twice[0]!r} and would write the same files: rename one or use two folders")
     try:
-        tracker = BallTracker.from_pretrained(
-            weights, device=device, runtime=runtime, threshold=threshold, step=step
-        )
-        output.mkdir(parents=True, exist_ok=True)
+        with launch() as (rank, processes):
+            tracker = BallTracker.from_pretrained(
+                weights, device=own_device(device), runtime=runtime, threshold=threshold, step=step
+            )
+            output.mkdir(parents=True, exist_ok=True)
+            done = [_track_one(tracker, video, output, fill_gaps, overlay) for video in videos[rank::processes]]
     except (ValueError, OSError) as error:
         _fail(error)
-    failed = 0
-    for video in videos:
-        line = _ProgressLine(video.name)
-        try:
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always", VideoWarning)
-                trajectory = tracker.track(video, progress=line)
-                rate = line.rate
-                if fill_gaps:
-                    trajectory = trajectory.fill_gaps(fill_gaps)
-                written = [output / f"{video.stem}.csv"]
-                trajectory.to_csv(written[0])
-                if overlay:
-                    written.append(output / f"{video.stem}_ball.mp4")
-                    write_overlay(video, trajectory, written[1])
-        except (VideoError, OSError) as error:
-            line.clear()
-            failed += 1
-            typer.echo(f"error: {error}", err=True)
-            continue
-        line.clear()
-        # The overlay decodes the file again and would give the same warning twice.
-        for message in dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, VideoWarning)):
-            typer.echo(f"warning: {message}", err=True)
-        seen = int(trajectory.visible.sum())
-        files = ", ".join(str(path) for path in written)
-        typer.echo(f"{video}: ball in {seen} of {len(trajectory)} frames, {rate:.1f} frames/s -> {files}")
-    if failed:
+    if not all(done):
         raise typer.Exit(1)
+
+
+def _track_one(tracker: "BallTracker", video: Path, output: Path, fill_gaps: int, overlay: bool) -> bool:
+    """Track one video unless that is done, and say how it went; whether it went well."""
+    from tracknetv5.many import Record, write_whole
+    from tracknetv5.overlay import write_overlay
+    from tracknetv5.video import VideoError, VideoWarning
+
+    record = Record(video, output, tracker, {"fill_gaps": fill_gaps})
+    files = [output / f"{video.stem}.csv"] + ([output / f"{video.stem}_ball.mp4"] if overlay else [])
+    named = ", ".join(map(str, files))
+    if record.finished(files):
+        typer.echo(f"{video}: already tracked with these settings -> {named}")
+        return True
+    line = _ProgressLine(video.name)
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", VideoWarning)
+            trajectory = tracker.track(video, progress=line)
+            rate = line.rate
+            if fill_gaps:
+                trajectory = trajectory.fill_gaps(fill_gaps)
+            record.begin()
+            write_whole(files[0], trajectory.to_csv)
+            if overlay:
+                write_overlay(video, trajectory, files[1])
+        # The overlay decodes the file again and would give the same warning twice.
+        told = dict.fromkeys(str(item.message) for item in caught if issubclass(item.category, VideoWarning))
+        record.finish(files, trajectory, list(told))
+    except (VideoError, OSError) as error:
+        line.clear()
+        typer.echo(f"error: {error}", err=True)
+        return False
+    line.clear()
+    for message in told:
+        typer.echo(f"warning: {message}", err=True)
+    facts = [f"ball in {int(trajectory.visible.sum())} of {len(trajectory)} frames"]
+    facts += [f"{len(trajectory.cuts)} camera cuts"] if trajectory.cuts else []
+    facts += [f"{len(trajectory.repeats)} repeated frames"] if trajectory.repeats else []
+    typer.echo(f"{video}: {', '.join(facts)}, {rate:.1f} frames/s -> {named}")
+    return True
 
 
 @app.command()

@@ -1,0 +1,154 @@
+"""Many videos: the results do not depend on how many processes made them, and nothing finished is done again."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from tracknetv5 import BallTracker, create_model, many
+from tracknetv5.cli import app
+from tracknetv5.data.synthetic import write_rally
+from tracknetv5.weights import WeightsConfig, save_weights
+
+SIZE = (64, 128)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    torch.manual_seed(0)
+    model = create_model("tracknet_v5_lite", widths=(16, 16), depths=(1, 1), stem_width=16, dim=16, grid=(4, 8))
+    config = WeightsConfig(model="tracknet_v5_lite", options={}, height=64, width=128, threshold=0.3)
+    return save_weights(model, tmp_path_factory.mktemp("weights"), config)
+
+
+@pytest.fixture
+def clips(tmp_path):
+    paths = [tmp_path / "clips" / f"{name}.mp4" for name in "abc"]
+    paths[0].parent.mkdir()
+    for seed, path in enumerate(paths):
+        write_rally(path, frames=6 + seed, size=SIZE, seed=seed)
+    return paths
+
+
+@pytest.fixture
+def tracked(monkeypatch):
+    """Names of the videos as they are tracked."""
+    names, track = [], BallTracker.track
+
+    def noted(self, video, **options):
+        names.append(video.stem)
+        return track(self, video, **options)
+
+    monkeypatch.setattr(BallTracker, "track", noted)
+    return names
+
+
+def run(videos, weights, output, *options):
+    arguments = ["track", *map(str, videos), "--output", str(output), "--weights", str(weights), *map(str, options)]
+    return CliRunner().invoke(app, arguments)
+
+
+def test_two_processes_make_what_one_makes_and_a_bad_file_stops_neither(clips, weights, tmp_path):
+    pytest.importorskip("accelerate")
+    bad = tmp_path / "clips" / "bad.mp4"
+    bad.write_text("not a video")
+    videos = [bad, *clips]  # the process that gets the bad one has another after it
+    assert run(videos, weights, tmp_path / "one").exit_code == 1
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
+    command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+    command += ["-m", "tracknetv5", "track", *map(str, videos)]
+    command += ["--output", str(tmp_path / "two"), "--weights", str(weights)]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=300)
+    assert done.returncode != 0 and "bad.mp4: cannot be read" in done.stderr
+    made = sorted(path.name for path in (tmp_path / "two").iterdir())
+    assert made == sorted(f"{path.stem}{end}" for path in clips for end in (".csv", "_track.json"))
+    for name in made:
+        assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes(), name
+    assert done.stdout.count(" -> ") == 3
+
+
+def test_what_is_finished_is_left_alone_and_what_changed_is_done_again(clips, weights, tmp_path, tracked):
+    def again(*options) -> str:
+        tracked.clear()
+        result = run(clips, weights, tmp_path / "out", *options)
+        assert result.exit_code == 0, result.output
+        assert result.stdout.count("already tracked") == 3 - len(tracked)
+        return "".join(tracked)
+
+    assert again() == "abc"
+    assert again() == ""
+    assert again("--threshold", 0.4) == "abc"
+    assert again("--threshold", 0.4, "--fill-gaps", 3) == "abc"
+    assert again() == "abc"
+    (tmp_path / "out" / "b.csv").unlink()
+    assert again() == "b"
+    (tmp_path / "out" / "c_track.json").write_text('{"files": [')
+    assert again() == "c"
+    write_rally(clips[0], frames=9, size=SIZE, seed=7)
+    assert again() == "a"
+    assert again("--overlay") == "abc"
+    assert again() == again("--overlay") == ""
+
+
+def test_a_killed_run_goes_on_where_it_was(clips, weights, tmp_path, tracked, monkeypatch):
+    to_csv = many.Trajectory.to_csv
+    with monkeypatch.context() as patch:
+
+        def killed(trajectory, path):
+            to_csv(trajectory, path)
+            if path.name.startswith(".b"):
+                raise KeyboardInterrupt
+
+        patch.setattr(many.Trajectory, "to_csv", killed)
+        assert run(clips, weights, tmp_path / "out").exit_code != 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.csv", "a_track.json"]
+    tracked.clear()
+    assert run(clips, weights, tmp_path / "out").exit_code == 0
+    assert tracked == ["b", "c"]
+
+
+def test_old_results_are_not_taken_for_those_of_a_run_that_was_killed(clips, weights, tmp_path, tracked, monkeypatch):
+    assert run(clips, weights, tmp_path / "out").exit_code == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(many.Record, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert run(clips[:1], weights, tmp_path / "out", "--threshold", 0.9).exit_code != 0
+    tracked.clear()
+    assert run(clips, weights, tmp_path / "out").exit_code == 0
+    assert tracked == ["a"]
+
+
+def test_the_record_says_what_the_csv_cannot(weights, tmp_path):
+    from test_tracker import images, write
+
+    frames, _ = images(5)
+    other = [255 - frame for frame in frames]
+    write(tmp_path / "joined.mp4", [*frames, frames[-1], *other])
+    result = run([tmp_path / "joined.mp4"], weights, tmp_path)
+    assert "1 camera cuts, 1 repeated frames" in result.stdout
+    record = json.loads((tmp_path / "joined_track.json").read_text())
+    assert (record["frames"], record["cuts"], record["repeats"]) == (11, [6], [5])
+    assert record["settings"]["threshold"] == 0.3 and record["warnings"] == []
+
+
+def test_each_process_has_its_own_gpu(monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "5")
+    assert many.own_device("cpu") == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert many.own_device("auto") == "auto"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    assert many.own_device("auto") == "cuda:1"
+
+
+def test_processes_that_do_not_find_each_other_say_so(monkeypatch):
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    with pytest.raises(ValueError, match="MASTER_ADDR"), many.launch():
+        pass
