@@ -267,6 +267,41 @@ def test_frames_that_were_wrong_are_drawn_more_often(indexed, tmp_path):
         make_dataset(indexed, tmp_path, sampling=sampling)
 
 
+def test_listed_windows_and_no_others_are_drawn(indexed, tmp_path):
+    clips = read_clips(indexed)
+    name = f"{clips[0].sport}/{clips[0].name}"
+    listing = tmp_path / "windows.csv"
+    listing.write_text("\n".join(["clip,centre", *(f"{name},{centre}" for centre in (1, 4, 10)), "elsewhere/x,3"]))
+    (tmp_path / "frames.csv").write_text(f"clip,frame,outcome\n{name},4,fn\n{name},5,fn\n")  # 5 is no centre
+    sampling = SamplingOptions(windows=str(listing), errors=str(tmp_path / "frames.csv"), extra=2.0)
+    dataset = make_dataset(indexed, tmp_path, count=200, augmentation=STILL, sampling=sampling)
+    assert [clip.name for clip in dataset.clips] == [clips[0].name]
+    frames = dataset.frames[0].transpose(0, 3, 1, 2)
+    window = {frames[centre - 1 : centre + 2].tobytes(): centre for centre in range(1, len(frames) - 1)}
+    drawn = [window[dataset[index][0].numpy().tobytes()] for index in range(len(dataset))]
+    assert set(drawn) == {1, 4, 10} and drawn.count(4) > 80  # 3 of 5 parts
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("tennis/a,0", "windows.csv: tennis/a has 12 frames, and no 3 of them lie around frame 0"),
+        ("tennis/a,5\ntennis/a,11", "around frame 11"),
+        ("elsewhere/x,3", "lists no window"),
+        ("tennis/a,early", "not a list of clip and centre"),
+    ],
+)
+def test_faults_in_a_list_of_windows_are_named(indexed, tmp_path, rows, message):
+    (tmp_path / "windows.csv").write_text(f"clip,centre\n{rows}\n")
+    with pytest.raises(ValueError, match=message):
+        make_dataset(indexed, tmp_path, sampling=SamplingOptions(windows=str(tmp_path / "windows.csv")))
+
+
+def test_listed_windows_have_no_strides(indexed, tmp_path):
+    with pytest.raises(ValueError, match="leave out `strides`"):
+        make_dataset(indexed, tmp_path, sampling=SamplingOptions(windows="any.csv", strides=(0.5, 0.5)))
+
+
 def test_every_frame_of_a_clip_is_drawn_at_every_place_of_a_window(indexed, tmp_path):
     dataset = make_dataset(indexed, tmp_path, count=600, augmentation=STILL)
     whole = {frames.tobytes() for clip in dataset.frames for frames in clip.transpose(0, 3, 1, 2)}

@@ -22,6 +22,7 @@ class SamplingOptions:
     strides: tuple[float, ...] = (1.0,)  # probability of taking every 1st, 2nd, ... frame: a faster ball
     errors: str = ""  # frames.csv of benchmarks.errors on the training clips: what was wrong is drawn more often
     extra: float = 3.0  # a frame that was wrong is drawn this many times more often than one that was right
+    windows: str = ""  # CSV with columns clip ("sport/name") and centre (a frame): no other window is drawn
 
 
 class WindowDataset(Dataset):
@@ -46,6 +47,11 @@ class WindowDataset(Dataset):
         self.count, self.length, self.size, self.crop = count, length, size, crop or size
         self.augmentation, self.sampling, self.seed = augmentation, sampling, seed
         self.clips = [clip for clip in clips if len(clip) >= length]
+        if sampling.windows:
+            if sampling.strides != (1.0,):
+                raise ValueError("`windows` are of frames in a row: leave out `strides`")
+            listed = _read_windows(sampling.windows, self.clips, length)
+            self.clips = [clip for clip in self.clips if f"{clip.sport}/{clip.name}" in listed]
         self.frames = [cached_frames(clip, cache, size) for clip in self.clips]
         self.xy = [Letterbox(clip.size, size).to_model(clip.xy) for clip in self.clips]
         wrong = _read_errors(sampling.errors) if sampling.errors else {}
@@ -54,8 +60,11 @@ class WindowDataset(Dataset):
         for which, clip in enumerate(self.clips):
             each = np.ones(len(clip))
             each[wrong.get(f"{clip.sport}/{clip.name}", [])] += sampling.extra
-            weights[which] = each.sum()
-            self.weights.append(np.cumsum(each) / each.sum())
+            if sampling.windows:
+                each[~np.isin(np.arange(len(clip)), listed[f"{clip.sport}/{clip.name}"])] = 0
+            cumulative = np.cumsum(each)
+            weights[which] = cumulative[-1]
+            self.weights.append(cumulative / cumulative[-1])
         for sport, share in sampling.sports.items():
             members = np.array([clip.sport == sport for clip in self.clips])
             if not members.any():
@@ -73,9 +82,10 @@ class WindowDataset(Dataset):
         stride = 1 + int(rng.choice(len(self.sampling.strides), p=self.sampling.strides))
         stride = min(stride, (len(clip) - 1) // (self.length - 1))
         span = stride * (self.length - 1)
-        # A window with the drawn frame at a random place in it.
+        # A window with the drawn frame at a random place in it, or as its centre where windows are listed.
         drawn = int(np.searchsorted(self.weights[which], rng.random(), side="right"))
-        start = int(np.clip(drawn - stride * rng.integers(self.length), 0, len(clip) - 1 - span))
+        place = self.length // 2 if self.sampling.windows else rng.integers(self.length)
+        start = int(np.clip(drawn - stride * place, 0, len(clip) - 1 - span))
         chosen = start + stride * np.arange(self.length)
         labelled = clip.visibility[chosen] != UNLABELLED
         window, xy, reverse = augment(frames[chosen], self.xy[which][chosen], self.crop, self.augmentation, rng)
@@ -94,3 +104,26 @@ def _read_errors(path: str) -> dict[str, np.ndarray]:
         raise ValueError(f"{path}: not a frames.csv of benchmarks.errors: {error}") from error
     table = table[table["outcome"].isin(["fp1", "fp2", "fn"])]
     return {str(clip): part["frame"].to_numpy() for clip, part in table.groupby("clip")}
+
+
+def _read_windows(path: str, clips: Sequence[Clip], length: int) -> dict[str, np.ndarray]:
+    """The centres of the listed windows, by "sport/clip", of those clips that have any."""
+    try:
+        table = pd.read_csv(path, usecols=["clip", "centre"], dtype={"centre": int})
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: not a list of clip and centre: {error}") from error
+    centres = {str(clip): part["centre"].to_numpy() for clip, part in table.groupby("clip")}
+    listed = {}
+    for clip in clips:
+        name = f"{clip.sport}/{clip.name}"
+        if name in centres:
+            starts = centres[name] - length // 2
+            if (outside := (starts < 0) | (starts > len(clip) - length)).any():
+                raise ValueError(
+                    f"{path}: {name} has {len(clip)} frames, and no {length} of them lie around frame "
+                    f"{centres[name][outside][0]}"
+                )
+            listed[name] = centres[name]
+    if not listed:
+        raise ValueError(f"{path}: lists no window of a clip that is trained on")
+    return listed
