@@ -4,6 +4,8 @@ import asyncio
 import csv
 import io
 import urllib.request
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,12 @@ pytest_plugins = ["demo_page"]
 
 from demo import uploads  # noqa: E402 (it needs the libraries asked for above)
 from demo.guard import Refused  # noqa: E402
+
+
+def finished(work: Coroutine):
+    """What `work` returns, in a thread of its own: the browser of other tests keeps this thread's event loop."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +56,7 @@ def ask(address):
             answer = await session.call_tool("track", arguments, progress_callback=progress)
             return answer.isError, [content.text for content in answer.content]
 
-    return lambda **arguments: asyncio.run(call(arguments))
+    return lambda **arguments: finished(call(arguments))
 
 
 def test_the_tool_tracks_an_upload(ask, uploaded):
@@ -98,7 +106,7 @@ def web(monkeypatch):
 
 
 def fetch(address: str, folder: Path) -> Path:
-    return asyncio.run(uploads.download(address, str(folder)))
+    return finished(uploads.download(address, str(folder)))
 
 
 def test_a_download_follows_redirects_and_keeps_the_name(web, tmp_path):
