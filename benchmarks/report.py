@@ -1,8 +1,9 @@
-"""Tables and a picture of README.md, made from benchmarks/results.
+"""Tables and pictures of README.md, made from benchmarks/results.
 
     python -m benchmarks.report
 
-rewrites whatever stands between `<!-- NAME -->` and `<!-- /NAME -->` for each table below, and draws docs/accuracy.png.
+rewrites whatever stands between `<!-- NAME -->` and `<!-- /NAME -->` for each table below, and draws docs/accuracy.png;
+and, once benchmarks.ablation has written ablation.json, docs/ablation.png.
 """
 
 import json
@@ -22,6 +23,14 @@ ALT = (
     "Left: F1 against the distance that counts as right, 1 to 20 pixels at 512 x 288. Right: precision against recall "
     "as the threshold rises from 0.05 to 0.95"
 )
+
+
+ABLATION_PICTURE = "docs/ablation.png"
+ABLATION_ALT = (
+    "Left: F1 of each network on unseen venues, in all and by sport. Right: F1 of V5 trained on 70 % of the windows, "
+    "and on 70 % of the clips: on the rest, on what neither was trained on, and on unseen venues"
+)
+PLACES = {"held_out": "own other 30 %", "shared": "held out by both", "val": "val"}
 
 
 def accuracy_report() -> dict:
@@ -92,16 +101,110 @@ def draw_accuracy(report: Mapping, path: Path) -> None:
     figure.savefig(path)
 
 
+def ablation_report() -> dict | None:
+    path = RESULTS / "ablation.json"
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def ablation_table(report: Mapping) -> str:
+    """Two tables, what the parts of V5 are worth and what a leak is worth, and what they were measured by."""
+    networks, leak = report["networks"], report["leak"]
+    sports = [name for name in networks[0]["val"] if name != "all" and "/" not in name]
+    cells = [["network", "parameters", "F1 on val", *sports, "V5 less this"]]
+    for result in networks:
+        scores = [_interval(result["val"][name]) for name in ("all", *sports)]
+        less = _interval(result["v5_less_this"]["all"], "+") if "v5_less_this" in result else ""
+        cells.append([result["model"], f"{result['parameters']:,}", *scores, less])
+    leaks = [["trained on 70 % of the", "threshold", *PLACES.values()]]
+    for at in ("papers_threshold", "chosen_threshold"):
+        named = "128/255" if at == "papers_threshold" else "chosen"
+        for name, network in leak["networks"].items():
+            leaks.append([name, named, *(_interval(network["scores"][at][place]["all"]) for place in PLACES)])
+        less = {place: _interval(parts["all"], "+") for place, parts in leak["windows_less_clips"][at].items()}
+        leaks.append(["windows less clips", named, *(less.get(place, "") for place in PLACES)])
+    windows = sum(stage["windows"] for stage in networks[0]["training"])
+    hours = sum(stage["hours"] for each in (*networks, *leak["networks"].values()) for stage in each["training"])
+    shares = {name: network["leak"]["windows_sharing_a_frame_percent"] for name, network in leak["networks"].items()}
+    venues = dict.fromkeys(f"{clip['clip'].split('/')[0]} {clip['group']}" for clip in report["data"]["val"])
+    env = ", ".join(f"{name} {number}" for name, number in report["env"].items())
+    notes = (
+        f"Each network: {windows:,} windows of the train split from random weights, one seed, by "
+        f"`benchmarks/training/{'`, `'.join(report['configs'])}`; one prediction a frame, threshold chosen on training "
+        f"clips; val: {len(report['data']['val'])} clips of other venues and matches ({', '.join(venues)}).",
+        f"The leak: V5 lite, every heatmap of every window, decoded as in the papers. Of the windows held out, "
+        f"{shares['windows']:.1f} % share a frame with a training window where windows were divided, "
+        f"{shares['clips']:.1f} % where clips were; {leak['shared_windows']:,} windows are held out by both.",
+        f"Right is within {report['tolerance_px']} px at 512 x 288. Intervals: 95 %, bootstrap over blocks of one "
+        "second, those of differences over the same blocks of both; they know nothing of other seeds or venues.",
+        f"{hours:.1f} hours of training in all on {report['machine']['cpu']}, {report['machine']['cores']} cores. "
+        f"Versions: {env}. Command: `{report['command']}`.",
+    )
+    return "\n\n".join([_markdown(cells), _markdown(leaks), *notes])
+
+
+def _interval(row: Mapping, sign: str = "") -> str:
+    """F1, or a difference of two, with its interval."""
+    low, high = row["interval_95"] if sign else row["interval_95"]["f1"]
+    return "-" if row["f1"] is None else f"{row['f1']:{sign}.3f} ({low:{sign}.3f} to {high:{sign}.3f})"
+
+
+def _markdown(cells: list[list[str]]) -> str:
+    lines = [f"| {' | '.join(row)} |" for row in cells]
+    return "\n".join([lines[0], "|---" * len(cells[0]) + "|", *lines[1:]])
+
+
+def draw_ablation(report: Mapping, path: Path) -> None:
+    """Draw F1 with intervals of a report of `benchmarks.ablation`: by network and sport, and by split."""
+    from matplotlib.figure import Figure  # only the picture needs it
+
+    figure = Figure(figsize=(9, 3.4), dpi=110, layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1.3, 1))
+    networks, leak = report["networks"], report["leak"]["networks"]
+    sports = [name for name in networks[0]["val"] if "/" not in name]  # "all" is the first
+    _draw_f1(left, [result["model"] for result in networks],
+             {name: [result["val"][name] for result in networks] for name in sports})  # fmt: skip
+    left.set_xlabel("F1 on val (line: 95 %)")
+    _draw_f1(right, list(PLACES.values()),
+             {f"70 % of {name}": [network["scores"]["chosen_threshold"][place]["all"] for place in PLACES]
+              for name, network in leak.items()})  # fmt: skip
+    right.set_xlabel("F1 of V5 trained on 70 %, chosen threshold (line: 95 %)")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+
+
+def _draw_f1(axes, names: list[str], series: Mapping[str, list[dict]]) -> None:
+    """One line of marks for each name, from top to bottom; told apart by shape and brightness."""
+    looks = zip(cycle("osD^"), cycle(("black", "#0072B2", "#D55E00", "#999999")), strict=False)
+    for k, ((label, rows), (marker, colour)) in enumerate(zip(series.items(), looks, strict=False)):
+        f1 = _column(rows, "f1")
+        low, high = np.array([row["interval_95"]["f1"] for row in rows], float).T
+        y = -np.arange(len(names)) - 0.15 * (k - (len(series) - 1) / 2)
+        axes.hlines(y, low, high, color=colour, lw=1)
+        axes.plot(f1, y, marker, color=colour, ms=4, label=label)
+    axes.set_yticks(-np.arange(len(names)), names)
+    axes.set_xlim(0, 1)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="x", color="0.9", lw=0.6)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.4, 1.2), ncols=4, frameon=False, columnspacing=1)
+
+
 def _column(rows: list[dict], name: str) -> np.ndarray:
     return np.array([row[name] for row in rows], float)  # None, a ratio of nothing, becomes NaN
 
 
-TABLES: dict[str, Callable[[], str]] = {"accuracy": accuracy_table}
+def _ablation_block() -> str:
+    return f"{ablation_table(ablation_report())}\n\n![{ABLATION_ALT}]({ABLATION_PICTURE})"
+
+
+def tables() -> dict[str, Callable[[], str]]:
+    """What makes each block; only of results that are there."""
+    made = {"accuracy": accuracy_table}
+    return made | ({"ablation": _ablation_block} if ablation_report() else {})
 
 
 def filled(text: str) -> str:
     """The text with every table made anew."""
-    for name, make in TABLES.items():
+    for name, make in tables().items():
         block = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         table = make()
         text, found = block.subn(lambda match, table=table: f"{match[1]}{table}\n{match[2]}", text)
@@ -114,6 +217,8 @@ def main() -> None:
     readme = ROOT / "README.md"
     readme.write_text(filled(readme.read_text(encoding="utf-8")), encoding="utf-8")
     draw_accuracy(accuracy_report(), ROOT / PICTURE)
+    if measured := ablation_report():
+        draw_ablation(measured, ROOT / ABLATION_PICTURE)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,268 @@
+"""benchmarks.ablation on a tiny data set: trained, resumed, scored and compared."""
+
+import json
+import shutil
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("accelerate")
+
+from benchmarks import ablation, report, splits
+from benchmarks.breakdown import summarise
+from benchmarks.protocols import PAPER_THRESHOLD, Scored, by_heatmap
+from tracknetv5.data.augment import AugmentOptions
+from tracknetv5.data.dataset import SamplingOptions, WindowDataset
+from tracknetv5.data.readers import Clip, read_clips
+from tracknetv5.data.synthetic import write_rally
+from tracknetv5.models import create_model
+from tracknetv5.training.config import read_config
+from tracknetv5.training.loop import Trainer
+from tracknetv5.weights import WeightsConfig
+
+STILL = AugmentOptions(flip=0, reverse=0, scale=(1, 1), shift=0, brightness=0, colour=0, blur=0, noise=0)
+CLIPS = {"a": "train", "b": "train", "c": "train", "d": "train", "e": "val"}
+CONFIG = """
+[data]
+root = "data"
+split = "train"
+crop = [48, 64]
+[model]
+options = {widths = [8, 8], depths = [1, 1], stem_width = 8}
+[optim]
+windows = 12
+batch = 4
+workers = 0
+[output]
+log = 4
+save = 4
+"""
+
+
+@pytest.fixture(scope="module")
+def rallies(tmp_path_factory):
+    """Five short synthetic clips in the `clips.csv` layout."""
+    root = tmp_path_factory.mktemp("rallies")
+    (root / "tennis").mkdir()
+    rows = ["sport,clip,split,group"]
+    for seed, (clip, split) in enumerate(CLIPS.items()):
+        labels = write_rally(root / "tennis" / f"{clip}.mp4", frames=6, size=(72, 128), seed=seed)
+        lines = [f"{k},{visibility},{x * visibility},{y * visibility}" for k, (x, y, visibility) in enumerate(labels)]
+        (root / "tennis" / f"{clip}.csv").write_text("Frame,Visibility,X,Y\n" + "\n".join(lines).replace("nan", "0"))
+        rows.append(f"tennis,{clip},{split},court-{clip}")
+    (root / "clips.csv").write_text("\n".join(rows))
+    return root
+
+
+@pytest.fixture(scope="module")
+def finished(rallies, tmp_path_factory):
+    """The folder of a whole run of two models: the runs in `runs`, the result in `ablation.json`."""
+    folder = tmp_path_factory.mktemp("ablation")
+    with pytest.MonkeyPatch.context() as patch:
+        small(patch, folder)
+        ablation.main(arguments(rallies, folder))
+    return folder
+
+
+def small(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Two networks and two stages of a few windows, in this process."""
+    for stage in ("first", "last"):
+        (folder / f"{stage}.toml").write_text(CONFIG)
+    patch.setattr(ablation, "STAGES", (folder / "first.toml", folder / "last.toml"))
+    patch.setattr(ablation, "MODELS", ("tracknet_v2_lite", ablation.V5))
+    patch.setattr(ablation, "in_own_process", lambda function, *arguments: function(*arguments))
+    patch.setattr("tracknetv5.training.loop.NORM_WINDOWS", 4)
+
+
+def arguments(rallies: Path, folder: Path) -> list[str]:
+    options = {"data": rallies, "cache": rallies / "cache", "runs": folder / "runs", "output": folder / "ablation.json"}
+    return [word for name, value in options.items() for word in (f"--{name}", str(value))]
+
+
+def test_the_result_is_complete(finished, rallies):
+    result = json.loads((finished / "ablation.json").read_text())
+    assert {"command", "machine", "env", "configs", "size", "tolerance_px"} < set(result)
+    assert [len(result["data"][split]) for split in ("train", "val")] == [4, 1]
+    labelled = sum(int((clip.visibility >= 0).sum()) for clip in read_clips(rallies, "val"))
+    v2, v5 = result["networks"]
+    assert (v2["model"], v5["model"]) == ("tracknet_v2_lite", "tracknet_v5_lite")
+    assert v2["parameters"] < v5["parameters"] and v2["sha256"] != v5["sha256"]
+    for network in (v2, v5, *result["leak"]["networks"].values()):
+        assert 0 < network["threshold"] < 1
+        assert [stage["windows"] for stage in network["training"]] == [12, 12]
+        assert all(stage["hours"] > 0 and len(stage["loss"]) == 2 for stage in network["training"])
+    for network in (v2, v5):
+        assert list(network["val"]) == ["all", "tennis", "tennis/court-e"]
+        assert network["val"]["all"]["total"] == labelled and "f1" in network["val"]["all"]["interval_95"]
+    assert list(v2["v5_less_this"]) == ["all", "tennis", "tennis/court-e"] and "v5_less_this" not in v5
+    f1 = [network["val"]["all"]["f1"] for network in (v5, v2)]
+    assert None in f1 or v2["v5_less_this"]["all"]["f1"] == pytest.approx(f1[0] - f1[1])
+
+    leak = result["leak"]
+    assert set(leak["networks"]) == {"windows", "clips"}
+    windows, clips = leak["networks"]["windows"], leak["networks"]["clips"]
+    assert (windows["train_windows"], windows["held_out_windows"]) == (11, 5)  # 4 clips of 4 windows
+    assert (clips["train_windows"], clips["held_out_windows"]) == (8, 8)
+    assert windows["leak"]["windows_sharing_a_frame"] > 0 == clips["leak"]["windows_sharing_a_frame"]
+    for network in (windows, clips):
+        for scores in network["scores"].values():
+            totals = {place: parts["all"]["total"] for place, parts in scores.items()}
+            assert totals == {
+                "held_out": 3 * network["held_out_windows"], "shared": 3 * leak["shared_windows"], "val": 12,
+            }  # fmt: skip
+    assert set(leak["windows_less_clips"]["chosen_threshold"]) == {"shared", "val"}
+
+
+def test_what_is_finished_is_not_trained_again(finished, rallies, monkeypatch):
+    small(monkeypatch, finished)
+    monkeypatch.setattr(Trainer, "run", lambda self: pytest.fail("trained again"))
+    options = Namespace(data=rallies, cache=rallies / "cache", runs=finished / "runs")
+    weights, stages = ablation.train(ablation.V5, ablation.V5, options)
+    assert weights == finished / "runs" / ablation.V5 / "last" / "weights" and weights.is_dir()
+    assert stages == json.loads((finished / "ablation.json").read_text())["networks"][1]["training"]
+
+
+def test_an_interrupted_run_goes_on(finished, rallies, tmp_path, monkeypatch):
+    small(monkeypatch, tmp_path)
+    options = Namespace(data=rallies, cache=rallies / "cache", runs=tmp_path / "runs")
+    save = Trainer.save
+
+    def killed(self) -> None:
+        save(self)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            ablation.train("v5", ablation.V5, options)
+    assert not (tmp_path / "runs" / "v5" / "first" / "finished").exists()
+    weights, stages = ablation.train("v5", ablation.V5, options)
+    log = np.genfromtxt(tmp_path / "runs" / "v5" / "first" / "log.csv", delimiter=",", names=True)
+    assert log["windows"].tolist() == [4, 8, 12]  # the first batch was not repeated
+    whole = finished / "runs" / ablation.V5 / "last" / "weights"
+    assert (weights / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+
+
+def test_another_configuration_is_not_mixed_with_runs_that_are_there(finished, rallies, tmp_path, monkeypatch, capsys):
+    small(monkeypatch, tmp_path)
+    (tmp_path / "first.toml").write_text(CONFIG.replace("windows = 12", "windows = 16"))
+    words = arguments(rallies, tmp_path)
+    words[words.index("--runs") + 1] = str(finished / "runs")
+    with pytest.raises(SystemExit):
+        ablation.main(words)
+    assert "begun by another configuration" in capsys.readouterr().err
+
+
+def test_the_stages_are_alike_but_for_what_they_say(monkeypatch):
+    first, last = (read_config(stage) for stage in ablation.STAGES)
+    assert first.data.crop and last.data.crop is None and last.optim.precision == "no"
+    assert first.sampling == last.sampling and first.data.split == last.data.split == "train"
+    assert first.optim.windows + last.optim.windows >= 30_000
+    for config in (first, last):
+        assert config.optim.windows % config.output.log == config.optim.windows % config.optim.batch == 0
+
+
+@pytest.mark.parametrize("divide", ablation.LEAKS.values(), ids=ablation.LEAKS)
+def test_every_training_window_of_a_split_is_drawn_and_none_of_the_rest(rallies, tmp_path, divide):
+    clips = read_clips(rallies, "train")
+    lengths = {ablation.name_of(clip): len(clip) for clip in clips}
+    train, held_out = divide(lengths)
+    ablation.write_windows(train, lengths, tmp_path / "windows.csv")
+    sampling = SamplingOptions(windows=str(tmp_path / "windows.csv"))
+    size = (72, 128)
+    options = dict(count=300, length=3, size=size, cache=rallies / "cache", augmentation=STILL, sampling=sampling)
+    dataset = WindowDataset(clips, **options)
+    drawn = {dataset[index][0].numpy().tobytes() for index in range(len(dataset))}
+
+    def pixels(windows: splits.Windows) -> set[bytes]:
+        """What the windows of a split look like."""
+        by_name = {ablation.name_of(clip): np.stack(list(clip.images(size))).transpose(0, 3, 1, 2) for clip in clips}
+        names = splits.path_order(lengths)
+        return {by_name[names[clip]][centre - 1 : centre + 2].tobytes() for clip, centre in windows.tolist()}
+
+    assert drawn == pixels(train) and not drawn & pixels(held_out)
+
+
+def scored(outcome: list[str], rate: int = 2) -> Scored:
+    """Predictions of a folder of images, `rate` labelled frames in each second, that come out as told."""
+    frame = np.arange(len(outcome)) * (30 // rate)
+    ball = np.array([kind in ("tp", "fp1", "fn") for kind in outcome])
+    labelled = np.where(ball[:, None], 10.0, np.nan) * np.ones(2)
+    found = {"tp": 10.0, "fp1": 50.0, "fp2": 50.0, "fn": np.nan, "tn": np.nan}
+    predicted = np.array([[found[kind]] * 2 for kind in outcome])
+    clip = Clip("a", "tennis", "court", "", Path("."), np.zeros((0, 2)), np.zeros(0, np.int8), np.zeros(0, np.int8))
+    return Scored(clip, frame, predicted, labelled, ball)
+
+
+def test_a_difference_is_paired():
+    # Seconds that both get right, and seconds that both get wrong: whatever is drawn, the two are equal.
+    uneven = ["tp", "tp"] * 5 + ["fn", "fp1"] * 5
+    alone = summarise([scored(uneven)])["interval_95"]["f1"]
+    assert alone[1] - alone[0] > 0.3
+    assert ablation.difference([scored(uneven)], [scored(uneven)]) == {
+        "f1": 0.0, "interval_95": [0.0, 0.0], "blocks": 10,
+    }  # fmt: skip
+    # One is right in every second where the other misses one ball in two: F1 1 and 2/3 in every resample.
+    better = ablation.difference([scored(["tp", "tp"] * 6)], [scored(["tp", "fn"] * 6)])
+    assert better == {"f1": pytest.approx(1 / 3), "interval_95": [0.3333, 0.3333], "blocks": 6}
+    worse = ablation.difference([scored(["tp", "fn"] * 6)], [scored(["tp", "tp"] * 6)])
+    assert worse["f1"] == -better["f1"] and worse["interval_95"] == [-0.3333, -0.3333]
+
+
+def test_a_difference_by_hand():
+    """Two seconds: a resample takes the first twice, both, or the second twice, by 1 : 2 : 1."""
+    first, second = scored(["tp", "tp", "tp", "fn"]), scored(["tp", "fn", "fn", "fn"])
+    # F1: 1 and 2/3 in the first second, 2/3 and 0 in the second, 6/7 and 2/5 in both.
+    result = ablation.difference([first], [second])
+    assert result["f1"] == pytest.approx(6 / 7 - 2 / 5)
+    assert result["interval_95"] == [pytest.approx(1 / 3, abs=1e-4), pytest.approx(2 / 3, abs=1e-4)]
+
+
+def test_nothing_to_find_has_no_difference():
+    empty = ablation.difference([scored(["tn", "tn"])], [scored(["tn", "tn"])])
+    assert empty["f1"] is None and empty["interval_95"] == [None, None]
+
+
+def test_other_frames_are_not_compared():
+    with pytest.raises(ValueError, match="same frames"):
+        ablation.difference([scored(["tp", "tp"])], [scored(["tp"])])
+
+
+def test_the_papers_decoder_cuts_at_the_threshold_asked_for(rallies, monkeypatch):
+    heat = np.zeros((288, 512), np.float32)
+    heat[100:104, 200:204], heat[50:53, 60:63] = 0.32, 0.29
+    monkeypatch.setattr(
+        ablation.BallTracker, "heatmaps", lambda self, frames, background: ((k, heat) for k, _ in enumerate(frames))
+    )
+    model, config = create_model("tracknet_v2_lite"), WeightsConfig(model="tracknet_v2_lite", options={})
+    (clip,) = read_clips(rallies, "val")
+    for threshold, found in ((PAPER_THRESHOLD, None), (0.33, None), (0.3, (201, 101)), (0.05, (201, 101))):
+        predicted = by_heatmap(ablation.CuttingTracker(model, config, threshold=threshold), clip).predicted
+        assert np.isnan(predicted).all() if found is None else (predicted == found).all()
+
+
+def test_another_process_gives_back_what_it_made_and_what_stopped_it():
+    assert ablation.in_own_process(int, "7") == 7
+    with pytest.raises(ValueError, match="seven"):
+        ablation.in_own_process(int, "seven")
+
+
+def test_the_tables_and_the_picture(finished, tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    result = json.loads((finished / "ablation.json").read_text())
+    table = report.ablation_table(result)
+    assert table.count("| tracknet_v") == 2 and table.count("windows less clips") == 2
+    assert "24 windows" in table and "first.toml`, `last.toml" in table
+    report.draw_ablation(result, tmp_path / "docs" / "a.png")
+    assert (tmp_path / "docs" / "a.png").stat().st_size > 5_000
+
+    (tmp_path / "accuracy_val.json").write_text((report.RESULTS / "accuracy_val.json").read_text())
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    text = "<!-- accuracy -->\n<!-- /accuracy -->\n<!-- ablation -->\nold\n<!-- /ablation -->\n"
+    assert "old" in report.filled(text)  # no result, no table
+    shutil.copy(finished / "ablation.json", tmp_path)
+    assert f"<!-- ablation -->\n{table}" in report.filled(text)
+    with pytest.raises(ValueError, match="no block ablation"):
+        report.filled("<!-- accuracy -->\n<!-- /accuracy -->\n")
