@@ -36,7 +36,7 @@ from benchmarks.environment import command, machine, versions
 from benchmarks.inputs import SIZE, example
 from tracknetv5.export import cached_onnx
 from tracknetv5.models import create_model, list_models
-from tracknetv5.runtime import ONNX_PACKAGES, OnnxRuntime, TorchRuntime
+from tracknetv5.runtime import ONNX_PACKAGES, OnnxRuntime, TorchRuntime, keep_freed_memory
 from tracknetv5.tracker import BallTracker
 from tracknetv5.video import probe
 from tracknetv5.weights import WeightsConfig, available, load_weights, resolve
@@ -85,6 +85,7 @@ def network(name: str) -> tuple[nn.Module, WeightsConfig, bool]:
 
 def prepare(case: Case, setting: Setting) -> Callable[[], int]:
     """A function that runs the case once and returns the number of frames it has done."""
+    keep_freed_memory()  # as `tracknetv5 track` does
     model, config, _ = network(case.model)
     torch.set_num_threads(case.threads)
     if case.batch is None:

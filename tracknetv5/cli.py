@@ -73,8 +73,10 @@ def track(
     each process takes its share of the videos.
     """
     from tracknetv5.many import launch, own_device
+    from tracknetv5.runtime import keep_freed_memory
     from tracknetv5.tracker import BallTracker
 
+    keep_freed_memory()
     stems = [video.stem for video in videos]
     if twice := sorted({stem for stem in stems if stems.count(stem) > 1}):
         _fail(f"two inputs are called {twice[0]!r} and would write the same files: rename one or use two folders")
@@ -146,8 +148,10 @@ def live(
     What cannot be looked at in time is dropped: its frame number is missing, and the drops are reported.
     """
     from tracknetv5.live import LiveSource
+    from tracknetv5.runtime import keep_freed_memory
     from tracknetv5.tracker import BallTracker
 
+    keep_freed_memory()
     feed, looked, seen, reported, shown = LiveSource(source), 0, 0, 0, time.monotonic()
     try:
         tracker = BallTracker.from_pretrained(weights, device=device, runtime=runtime, threshold=threshold)

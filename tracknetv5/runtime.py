@@ -4,7 +4,9 @@ A runtime is called with windows (B, T, 3, H, W) float32 in [0, 1] and, for netw
 (B, 3, H, W); it returns the heatmaps, probabilities (B, T, H, W) float32, as an array.
 """
 
+import ctypes
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from copy import deepcopy
@@ -102,3 +104,15 @@ def available_cores() -> int:
         quota, period = map(int, Path("/sys/fs/cgroup/cpu.max").read_text().split())
         cores = min(cores, max(1, round(quota / period)))
     return cores
+
+
+def keep_freed_memory() -> None:
+    """Keep memory that tensors free for the next ones, where the C library is glibc: a tenth faster on a CPU.
+
+    It would give large blocks back to the system each time, which then clears every page again. It holds for the whole
+    process, so a program calls it, not the library.
+    """
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        m_trim_threshold, m_mmap_threshold = -1, -3
+        libc.mallopt(m_mmap_threshold, 2**30)  # bytes from which a block is a mapping of its own
+        libc.mallopt(m_trim_threshold, 2**31 - 1)  # free bytes at the end of the heap from which they are given back
