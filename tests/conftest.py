@@ -1,6 +1,10 @@
-"""What holds for all tests."""
+"""What holds for all tests, and what several need."""
 
 import pytest
+import torch
+
+from tracknetv5 import create_model
+from tracknetv5.weights import WeightsConfig, save_weights
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -9,3 +13,12 @@ def torch_unless_asked():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tracknetv5.tracker.fastest", lambda model, device: "torch")
         yield
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory):
+    """A folder: a small random network for 64 x 128 whose heat lies above the threshold somewhere in every frame."""
+    torch.manual_seed(0)
+    model = create_model("tracknet_v5_lite", widths=(16, 16), depths=(1, 1), stem_width=16, dim=16, grid=(4, 8))
+    config = WeightsConfig(model="tracknet_v5_lite", options={}, height=64, width=128, threshold=0.3)
+    return save_weights(model, tmp_path_factory.mktemp("weights"), config)

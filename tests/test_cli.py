@@ -7,25 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from typer.testing import CliRunner
 
-from tracknetv5 import create_model
 from tracknetv5.cli import app
 from tracknetv5.data.synthetic import write_rally
 from tracknetv5.video import probe, read_frames
-from tracknetv5.weights import WeightsConfig, save_weights
 
 SIZE = (64, 128)
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    """A small random network whose heat lies above the threshold somewhere in every frame."""
-    torch.manual_seed(0)
-    model = create_model("tracknet_v5_lite", widths=(16, 16), depths=(1, 1), stem_width=16, dim=16, grid=(4, 8))
-    config = WeightsConfig(model="tracknet_v5_lite", options={}, height=64, width=128, threshold=0.3)
-    return save_weights(model, tmp_path_factory.mktemp("weights"), config)
 
 
 @pytest.fixture(scope="module")

@@ -10,16 +10,13 @@ import av
 import cv2
 import numpy as np
 import pytest
-import torch
 from test_tracker import HEIGHT, WIDTH, images, redness
 from typer.testing import CliRunner
 
-from tracknetv5 import create_model
 from tracknetv5.cli import app
 from tracknetv5.data.synthetic import write_rally
 from tracknetv5.live import LiveSource
 from tracknetv5.video import VideoError
-from tracknetv5.weights import WeightsConfig, save_weights
 
 FRAMES = 40
 
@@ -84,6 +81,22 @@ def test_a_source_that_breaks_ends_the_points_and_says_why(fault, told):
     points = list(redness().follow(source, delay=1))
     assert [point.frame for point in points] == [0, 1, 2, 3]
     assert told in source.error
+
+
+def test_a_file_is_read_as_fast_as_it_plays(clip, monkeypatch):
+    class NeverClosed:
+        waits = []
+
+        def wait(self, seconds):
+            self.waits.append(seconds)
+            return False
+
+    source = LiveSource(clip)
+    source._closed = NeverClosed()
+    monkeypatch.setattr("tracknetv5.live.time.monotonic", lambda: 100.0)
+    times = [seconds for seconds, *_ in source._decoded()]
+    assert times == pytest.approx([k / 30 for k in range(FRAMES)])
+    assert NeverClosed.waits == pytest.approx(times)
 
 
 def test_leaving_early_ends_the_thread():
@@ -169,11 +182,7 @@ def test_an_address_is_read_to_its_end_or_to_where_it_breaks(clip, tmp_path):
     assert source.received < 60 and "broke after" in source.error
 
 
-def test_the_command_prints_points_as_lines_and_the_rest_apart(clip, tmp_path):
-    torch.manual_seed(0)
-    model = create_model("tracknet_v5_lite", widths=(16, 16), depths=(1, 1), stem_width=16, dim=16, grid=(4, 8))
-    config = WeightsConfig(model="tracknet_v5_lite", options={}, height=HEIGHT, width=WIDTH, threshold=0.3)
-    weights = save_weights(model, tmp_path / "weights", config)
+def test_the_command_prints_points_as_lines_and_the_rest_apart(clip, weights, tmp_path):
     result = CliRunner().invoke(app, ["live", str(clip), "--weights", str(weights), "--delay", "0"])
     assert result.exit_code == 0, result.output
     rows = [json.loads(line) for line in result.stdout.splitlines()]

@@ -112,7 +112,7 @@ class LiveSource:
         stream.thread_type = "SLICE"  # threads by frame would each hold one back
         clock = Clock(1 / (stream.average_rate or stream.guessed_rate or 30))
         scaler = VideoReformatter()
-        started = None
+        started, seconds = None, 0.0
         for packet in container.demux(stream):
             try:
                 frames = packet.decode()
@@ -124,8 +124,8 @@ class LiveSource:
                 if paced and self._closed.wait(max(0.0, started + seconds - time.monotonic())):
                     return
                 yield seconds, displayed_size(raw), lambda size, raw=raw: to_rgb(raw, size, scaler)
-        if length is not None and length - self.seconds > max(1.0, 0.02 * length):  # sound may outlast the picture
-            raise VideoError(f"{self.source}: broke after {self.seconds:.1f} of {length:.1f} s; get it again")
+        if length is not None and length - seconds > max(1.0, 0.02 * length):  # sound may outlast the picture
+            raise VideoError(f"{self.source}: broke after {seconds:.1f} of {length:.1f} s; get it again")
 
 
 def _camera(number: str) -> Iterator[tuple[float, tuple[int, int], Render]]:

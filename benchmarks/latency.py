@@ -1,0 +1,150 @@
+"""Latency of `BallTracker.stream` and F1 for each of its delays, against windows over the whole video.
+
+    python -m benchmarks.latency --data data --split val [--weights W] [--runtime torch onnx] --output FILE.json
+
+A frame's time is what passes from the moment the tracker is given it, at the size of the footage, until it asks for the
+next. A point's latency at 30 frames a second is that time and the wait for `delay` more frames; it holds while frames
+are answered faster than they come, and the last column says how many are not. `offline` stands for the windows of
+`BallTracker.track`, at the step of the weights. Protocol `frame` of benchmarks/protocols.py. Measure on an idle
+machine.
+"""
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.breakdown import summarise
+from benchmarks.environment import command, machine, versions
+from benchmarks.protocols import NONE, THRESHOLDS, SweepingTracker, by_frame
+from tracknetv5.data.readers import Clip, read_clips
+from tracknetv5.heatmaps import Detection
+from tracknetv5.runtime import ONNX_PACKAGES, keep_freed_memory
+from tracknetv5.tracker import BallTracker
+from tracknetv5.trajectory import Point, Trajectory
+from tracknetv5.video import probe, read_frames
+
+DELAYS = (None, 1, 0)  # None: offline
+RATE = 30.0  # frames a second at which latencies are told
+WARM_UP = 3  # frames of a clip that are not timed
+
+
+class TimedTracker(SweepingTracker):
+    """Tracks files and folders of images by `stream` with this delay, and notes the seconds that each frame takes."""
+
+    delay: int | None
+    seconds: list[float]
+
+    def track(self, video: Path) -> Trajectory:
+        info = probe(video)
+        points = list(self.stream(frame.image for frame in read_frames(video)))
+        return Trajectory.from_points(points, size=(info.height, info.width), fps=info.fps)
+
+    def stream(self, frames: Iterable[np.ndarray], *, background: np.ndarray | None = None) -> Iterator[Point]:
+        return super().stream(self._timed(frames), delay=self.delay, background=background)
+
+    def locate(self, heatmap: np.ndarray) -> Detection | None:
+        self.candidates.append([NONE] * len(THRESHOLDS))  # the sweep over thresholds is not what is timed
+        return BallTracker.locate(self, heatmap)
+
+    def _timed(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        for number, frame in enumerate(frames):
+            given = time.perf_counter()
+            yield frame
+            if number >= WARM_UP:
+                self.seconds.append(time.perf_counter() - given)
+
+
+def measure(weights: str | None, runtime: str, delay: int | None, clips: Sequence[Clip]) -> dict:
+    """One row of the table.
+
+    Raises:
+        ValueError: weights that do not load or need a background, or clips that cannot be read.
+    """
+    tracker = TimedTracker.from_pretrained(weights, runtime=runtime, device="cpu")
+    if tracker.config.background:
+        raise ValueError(f"{weights}: needs the background of a whole clip, and cannot be live")
+    tracker.delay, tracker.seconds = delay, []
+    total = summarise([by_frame(tracker, clip) for clip in clips])
+    milliseconds = 1e3 * np.array(tracker.seconds)
+    wait = 0.0 if delay is None else 1e3 * delay / RATE
+    median, late = np.percentile(milliseconds, [50, 95])
+    row = {
+        "weights": weights or tracker.config.model,
+        "sha256": tracker.config.sha256,
+        "runtime": tracker.runtime,
+        "delay": "offline" if delay is None else delay,
+        "step": tracker.step if delay is None else 1,
+        "frames": len(milliseconds),
+        "frames_per_second": round(1e3 / float(milliseconds.mean()), 2),
+        "f1": total["f1"],
+        "interval_95": total["interval_95"]["f1"],
+        "precision": total["precision"],
+        "recall": total["recall"],
+    }
+    if delay is None:
+        return row
+    return row | {
+        "frame_ms_median": round(float(median), 2),
+        "frame_ms_95": round(float(late), 2),
+        "latency_ms_median": round(float(median) + wait, 2),
+        "latency_ms_95": round(float(late) + wait, 2),
+        "share_slower_than_they_come": round(float((milliseconds > 1e3 / RATE).mean()), 4),
+    }
+
+
+def markdown(rows: Sequence[dict]) -> str:
+    lines = [
+        "| weights | runtime | delay | step | frames/s | F1 (95 %) | ms a frame: median, 95th "
+        f"| latency at {RATE:g} frames/s: median, 95th | too slow |",
+        "|---|---|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in rows:
+        low, high = row["interval_95"]
+        cells = [row["weights"], row["runtime"], row["delay"], row["step"], row["frames_per_second"]]
+        cells += ["-" if row["f1"] is None else f"{row['f1']:.3f} ({low:.3f} to {high:.3f})"]
+        if row["delay"] == "offline":
+            cells += ["-"] * 3
+        else:
+            cells += [f"{row[f'{name}_ms_median']:.1f}, {row[f'{name}_ms_95']:.1f}" for name in ("frame", "latency")]
+            cells += [f"{row['share_slower_than_they_come']:.1%}"]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.latency", description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True, type=Path, help="folder of labelled clips, see data/readers.py")
+    parser.add_argument("--split", help="train or val, where the data set has splits")
+    parser.add_argument("--weights", help="folder, .onnx file, Hub id or name; default: the bundled ones")
+    parser.add_argument("--runtime", nargs="+", choices=("torch", "onnx"), default=["torch"])
+    parser.add_argument("--output", required=True, type=Path, help="JSON file")
+    options = parser.parse_args(arguments)
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    keep_freed_memory()  # as `tracknetv5 live` does
+    try:
+        clips = read_clips(options.data, options.split)
+        rows = [
+            measure(options.weights, runtime, delay, clips) for runtime in options.runtime for delay in DELAYS
+        ]
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    packages = ["torch", "numpy", "opencv-python", "av", *(ONNX_PACKAGES if "onnx" in options.runtime else ())]
+    result = {
+        "machine": machine() | {"load_at_start": load},
+        "env": versions(*packages) | {"command": command()},
+        "split": options.split,
+        "clips": len(clips),
+        "rows": rows,
+    }
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(markdown(rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""Delays are scored as the accuracy benchmark scores, and latency is a frame's time and the wait for later ones."""
+
+import json
+
+import pytest
+
+from benchmarks import latency
+from benchmarks.breakdown import summarise
+from benchmarks.protocols import SweepingTracker, by_frame
+from tracknetv5.data.readers import read_clips
+from tracknetv5.data.synthetic import write_rally
+
+
+@pytest.fixture
+def data(tmp_path):
+    (tmp_path / "tennis").mkdir()
+    write_rally(tmp_path / "tennis" / "a.mp4", frames=10, size=(64, 128), seed=0, labels=True)
+    (tmp_path / "clips.csv").write_text("sport,clip,split,group\ntennis,a,val,court\n")
+    return tmp_path
+
+
+def test_one_row_for_each_delay(data, tmp_path, weights, monkeypatch, capsys):
+    ticks = iter(range(1000))
+    monkeypatch.setattr(latency.time, "perf_counter", lambda: next(ticks) / 50)  # a frame takes 20 ms
+    arguments = ["--data", str(data), "--split", "val", "--weights", str(weights), "--output", str(tmp_path / "x.json")]
+    latency.main(arguments)
+    rows = json.loads((tmp_path / "x.json").read_text())["rows"]
+    assert [(row["delay"], row["step"], row["frames"]) for row in rows] == [("offline", 3, 7), (1, 1, 7), (0, 1, 7)]
+    assert "latency_ms_median" not in rows[0] and rows[0]["frames_per_second"] == 50
+    assert [row["frame_ms_median"] for row in rows[1:]] == [20, 20]
+    assert [row["latency_ms_95"] for row in rows[1:]] == [53.33, 20]
+    assert rows[1]["share_slower_than_they_come"] == 0
+    scored = by_frame(SweepingTracker.from_pretrained(weights), read_clips(data, "val")[0])
+    assert rows[0]["f1"] == summarise([scored])["f1"]
+    assert "| torch | offline | 3 | 50.0 |" in capsys.readouterr().out
+
+
+def test_what_cannot_be_measured(data, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        latency.main(["--data", str(data), "--weights", "no/such/folder", "--output", str(tmp_path / "x.json")])
+    assert "no such folder" in capsys.readouterr().err
