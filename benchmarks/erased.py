@@ -21,7 +21,6 @@ import numpy as np
 from benchmarks.environment import command, versions
 from tracknetv5.data.readers import VISIBLE, Clip, read_clips
 from tracknetv5.geometry import Letterbox
-from tracknetv5.heatmaps import decode
 from tracknetv5.tracker import BallTracker
 from tracknetv5.video import probe
 
@@ -72,7 +71,8 @@ def false_balls(tracker: BallTracker, clip: Clip) -> dict[str, float]:
     truth = Letterbox(clip.size, size).to_model(clip.xy)[: len(images)]
     truth[clip.visibility[: len(images)] != VISIBLE] = np.nan
     images, erased = erase(images, truth)
-    found = np.array([decode(heatmap, tracker.threshold) is not None for _, heatmap in tracker.heatmaps(images)])
+    balls = tracker.link(heatmap for _, heatmap in tracker.heatmaps(images))
+    found = np.array([ball is not None for ball in balls])
     rate = 30.0 if clip.source.is_dir() else float(probe(clip.source).fps)
     return {"frames": int(erased.sum()), "seconds": float(erased.sum() / rate), "found": int((found & erased).sum())}
 

@@ -25,7 +25,6 @@ from benchmarks.environment import command, versions
 from tracknetv5.data.readers import UNLABELLED, VISIBLE, Clip, read_clips
 from tracknetv5.draw import heat_overlay
 from tracknetv5.geometry import Letterbox
-from tracknetv5.heatmaps import decode
 from tracknetv5.metrics import TOLERANCE, outcomes
 from tracknetv5.tracker import BallTracker
 
@@ -68,10 +67,12 @@ def looks(tracker: BallTracker, clip: Clip) -> Iterator[tuple[Look, list[np.ndar
     truth = Letterbox(clip.size, size).to_model(clip.xy)
     truth[clip.visibility != VISIBLE] = np.nan
     rows, columns = np.mgrid[: size[0], : size[1]]
-    for number, heatmap in tracker.heatmaps(images):
+    heatmaps = [heatmap.astype(np.float16) for _, heatmap in tracker.heatmaps(images)]
+    balls = list(tracker.link(heatmap.astype(np.float32) for heatmap in heatmaps))
+    for number, (heatmap, found) in enumerate(zip(heatmaps, balls, strict=True)):
         if number >= len(clip) or clip.visibility[number] == UNLABELLED:
             continue
-        found = decode(heatmap, tracker.threshold)
+        heatmap = heatmap.astype(np.float32)
         at = np.array([found.x, found.y] if found else [np.nan, np.nan])
         outcome = str(outcomes(at[None], truth[number][None])[0])
         x, y = truth[number]

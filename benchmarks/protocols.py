@@ -11,7 +11,7 @@ to the papers' networks but for the kind of interpolation; other footage is lett
 """
 
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +22,8 @@ from benchmarks.splits import RADIUS, SPLITS, path_order, read_tennis_folder
 from tracknetv5.background import median_background
 from tracknetv5.data.readers import NO_CLASS, UNLABELLED, VISIBLE, Clip, DatasetError, read_clips
 from tracknetv5.geometry import Letterbox
-from tracknetv5.heatmaps import Detection, decode, decode_reference, decode_reference_v3
+from tracknetv5.heatmaps import Detection, decode_reference, decode_reference_v3, peaks
+from tracknetv5.linking import LAG, linked
 from tracknetv5.metrics import TOLERANCE, outcomes
 from tracknetv5.rectify import rectify
 from tracknetv5.tracker import BallTracker
@@ -72,10 +73,18 @@ class SweepingTracker(BallTracker):
 
     candidates: list[list[tuple[float, float]]]  # [frame][threshold], pixels of the network's input
 
-    def locate(self, heatmap: np.ndarray) -> Detection | None:
-        found = (decode(heatmap, threshold) for threshold in THRESHOLDS)
-        self.candidates.append([NONE if ball is None else (ball.x, ball.y) for ball in found])
-        return super().locate(heatmap)
+    def link(self, heatmaps: Iterable[np.ndarray], lag: int | None = LAG) -> Iterator[Detection | None]:
+        seen = []
+
+        def noted() -> Iterator[list[Detection]]:
+            for heatmap in heatmaps:
+                seen.append(peaks(heatmap))
+                yield seen[-1]
+
+        yield from linked(noted(), self.threshold, lag)
+        swept = (linked(seen, threshold, lag) for threshold in THRESHOLDS)
+        for row in zip(*swept, strict=True):
+            self.candidates.append([NONE if ball is None else (ball.x, ball.y) for ball in row])
 
 
 def by_frame(tracker: SweepingTracker, clip: Clip) -> Scored:

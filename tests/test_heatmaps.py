@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tracknetv5.heatmaps import HeatmapMerger, decode, decode_reference, decode_reference_v3
+from tracknetv5.heatmaps import PEAKS, HeatmapMerger, decode, decode_reference, decode_reference_v3, peaks
 from tracknetv5.windows import windows
 
 EMPTY = np.zeros((288, 512), np.float32)
@@ -148,3 +148,35 @@ def test_reference_needs_contour_area():
 def test_reference_ignores_heat_and_holes():
     ring = square(10, 10, 7) | {key: 0.0 for key in square(12, 12, 3)}
     assert decode_reference(heatmap_of(ring)) == (13, 13)
+
+
+# --- candidates
+
+
+def test_peaks_come_highest_first_at_their_centroids():
+    heatmap = np.maximum(gaussian(100.3, 50.6, 0.6), gaussian(300.2, 200.0, 0.9))
+    first, second = peaks(heatmap)
+    assert (first.x, first.y) == pytest.approx((300.2, 200.0), abs=0.05) and first.score == pytest.approx(0.9, abs=0.02)
+    assert (second.x, second.y) == pytest.approx((100.3, 50.6), abs=0.1)
+
+
+def test_a_ball_beside_a_stronger_light_is_a_peak_of_its_own():
+    # One blob for `decode`, whose threshold both exceed.
+    heatmap = np.maximum(gaussian(100, 50, 0.9), gaussian(109, 50, 0.5)) + 0.11
+    xs = [each.x for each in peaks(heatmap, 0.3)]
+    assert xs == pytest.approx([100, 109], abs=1)
+
+
+def test_a_plateau_is_one_peak():
+    heatmap = EMPTY.copy()
+    heatmap[40:80, 100:160] = 0.8
+    (only,) = peaks(heatmap)
+    assert (only.x, only.y) == (129.5, 59.5)
+
+
+def test_peaks_are_few_and_above_what_is_asked():
+    assert peaks(EMPTY) == []
+    many = heatmap_of({(20 + 30 * k, 100): 0.2 + 0.05 * k for k in range(9)})
+    assert [each.x for each in peaks(many)] == [260, 230, 200, 170][:PEAKS]
+    assert len(peaks(many, 0.56)) == 1
+    assert peaks(np.full((288, 512), np.nan, np.float32)) == []

@@ -10,6 +10,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+PEAKS = 4  # places in a frame that may be the ball
+LEAST = 0.05  # probability; what is less is not worth a thought
+NEAR = 5  # pixels; a peak is the highest of all that is nearer
+
 
 class HeatmapMerger:
     """Weighted mean, for each frame, of the heatmaps of all windows that cover it.
@@ -87,6 +91,39 @@ def decode(heatmap: np.ndarray, threshold: float) -> Detection | None:
     blob = heat[y, x]
     total = blob.sum()
     return Detection(float(left + x @ blob / total), float(top + y @ blob / total), float(blob.max()))
+
+
+def peaks(heatmap: np.ndarray, least: float = LEAST) -> list[Detection]:
+    """Where the ball may be: the highest PEAKS of the local maxima above `least`, highest first.
+
+    A peak's position is the heat-weighted centroid of the pixels around it that reach half its height; a maximum among
+    the pixels of a higher one is no peak of its own.
+    """
+    if not heatmap.max() > least:
+        return []
+    left, top, width, height = cv2.boundingRect((heatmap > least).view(np.uint8))
+    box = np.ascontiguousarray(heatmap[top : top + height, left : left + width])
+    highest = cv2.dilate(box, np.ones((2 * NEAR - 1, 2 * NEAR - 1), np.uint8))
+    rows, columns = np.nonzero((box == highest) & (box > least))
+    taken = np.zeros(box.shape, bool)
+    found: list[Detection] = []
+    for k in np.argsort(-box[rows, columns], kind="stable"):
+        row, column = int(rows[k]), int(columns[k])
+        if taken[row, column]:
+            continue
+        score = box[row, column]
+        around = (box >= score / 2).view(np.uint8)
+        _, _, _, (x, y, across, down) = cv2.floodFill(around, None, (column, row), 2, flags=8)
+        part = np.s_[y : y + down, x : x + across]
+        own = around[part] == 2
+        taken[part] |= own
+        dy, dx = np.nonzero(own)
+        heat = box[part][own].astype(np.float64)
+        position = left + x + dx @ heat / heat.sum(), top + y + dy @ heat / heat.sum()
+        found.append(Detection(float(position[0]), float(position[1]), float(score)))
+        if len(found) == PEAKS:
+            break
+    return found
 
 
 def decode_reference(heatmap: np.ndarray) -> tuple[int, int] | None:

@@ -18,7 +18,8 @@ from tracknetv5.background import median_background
 from tracknetv5.card import model_card, write_picture
 from tracknetv5.export import cached_onnx, load_onnx
 from tracknetv5.geometry import Letterbox
-from tracknetv5.heatmaps import Detection, HeatmapMerger, decode
+from tracknetv5.heatmaps import LEAST, Detection, HeatmapMerger, peaks
+from tracknetv5.linking import LAG, linked
 from tracknetv5.live import LiveSource
 from tracknetv5.models.v5 import Inspection, TrackNetV5
 from tracknetv5.rectify import rectify
@@ -62,7 +63,8 @@ class BallTracker(ModelHubMixin):
             device: "auto" (a GPU if there is one), or a name that torch knows.
             runtime: "torch", on any device (in 16 bits where that is CUDA); "onnx", ONNX Runtime on the CPU, for which
                 the network is exported once and kept in the user's cache; or "auto", the faster of those installed.
-            threshold: a heatmap's peak must exceed it to count as a ball, in (0, 1).
+            threshold: a peak of a heatmap above it counts as a ball, if nothing speaks against it in the frames
+                before and after (see linking.py), in (0, 1).
             step: frames between windows; 1 sees every frame in several windows, the window's length sees it once.
 
         Raises:
@@ -230,9 +232,10 @@ class BallTracker(ModelHubMixin):
 
         Args:
             frames: (H, W, 3) uint8 RGB, all of one size; frame numbers count them from 0.
-            delay: after how many further frames a point comes. 0: at once, from the last heatmap of a window that ends
-                with the frame; 1: when the next one is there, from the last heatmap but one; up to the window's length
-                less 1, one window a frame. None: windows as in `track`, each point as soon as no later frame matters.
+            delay: after how many further frames a point comes, decided from what is there by then alone. 0: at once,
+                from the last heatmap of a window that ends with the frame; 1: when the next one is there, from the last
+                heatmap but one; up to the window's length less 1, one window a frame. None: windows as in `track`, and
+                as there LAG frames more (linking.py) that may speak for a ball or against it.
             background: (H, W, 3) uint8 RGB, the scene without what moves, for weights that need it
                 (`config.background`).
 
@@ -296,20 +299,38 @@ class BallTracker(ModelHubMixin):
             answered = self._by_shot(shown, background, batch)
         else:
             answered = self._with_delay(shown, background, delay or 0)
-        for frame, heatmap in answered:
-            found = self.locate(heatmap)
-            if found is None:
-                yield Point(frame.number, None, 0.0, "", frame.time, frame.picture)
-            else:
-                x, y = letterbox.to_source(np.array([found.x, found.y])).tolist()
-                yield Point(frame.number, (x, y), found.score, "detected", frame.time, frame.picture)
+        lag = LAG if delay is None else 0
+        for _, shot in groupby(answered, key=lambda answer: answer[0].shot):
+            for frame, found in self._balls(shot, lag):
+                if found is None:
+                    yield Point(frame.number, None, 0.0, "", frame.time, frame.picture)
+                else:
+                    x, y = letterbox.to_source(np.array([found.x, found.y])).tolist()
+                    yield Point(frame.number, (x, y), found.score, "detected", frame.time, frame.picture)
 
-    def locate(self, heatmap: np.ndarray) -> Detection | None:
-        """The ball in one heatmap (H, W), in pixels of the network's input; None if none is above the threshold.
+    def _balls(
+        self, shot: Iterable[tuple[Shown, np.ndarray]], lag: int
+    ) -> Iterator[tuple[Shown, Detection | None]]:
+        """Each frame of a shot with its ball."""
+        waiting = deque()
 
-        Called once for each frame, in order.
+        def heatmaps() -> Iterator[np.ndarray]:
+            for frame, heatmap in shot:
+                waiting.append(frame)
+                yield heatmap
+
+        for found in self.link(heatmaps(), lag):
+            yield waiting.popleft(), found
+
+    def link(self, heatmaps: Iterable[np.ndarray], lag: int | None = LAG) -> Iterator[Detection | None]:
+        """The ball in each frame of one shot, None where there is none, in pixels of the network's input.
+
+        Args:
+            heatmaps: (H, W) float32 in [0, 1], in order.
+            lag: heatmaps that are looked at before one is decided; None for all, 0 for none.
         """
-        return decode(heatmap, self.threshold)
+        least = min(LEAST, self.threshold)
+        return linked((peaks(heatmap, least) for heatmap in heatmaps), self.threshold, lag)
 
     def _by_shot(
         self, shown: Iterable[Shown], background: torch.Tensor | None, batch: int

@@ -10,12 +10,13 @@ from torch import nn
 
 from tracknetv5.data.readers import HIDDEN, UNLABELLED, VISIBLE, Clip, cached_frames
 from tracknetv5.geometry import Letterbox
-from tracknetv5.heatmaps import decode
+from tracknetv5.heatmaps import peaks
+from tracknetv5.linking import linked
 from tracknetv5.metrics import TOLERANCE, Counts, count
 from tracknetv5.runtime import TorchRuntime
 from tracknetv5.windows import windows
 
-THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 
 
 def validate(
@@ -37,16 +38,17 @@ def validate(
     for clip in clips:
         truth = Letterbox(clip.size, size).to_model(clip.xy)
         truth[clip.visibility == HIDDEN] = np.nan
-        heatmaps = list(_heatmaps(runtime, cached_frames(clip, cache, size), model.options.frames))
-        scored = clip.visibility != UNLABELLED
-        peaks = np.array([np.unravel_index(heatmap.argmax(), heatmap.shape)[::-1] for heatmap in heatmaps], float)
-        visible = clip.visibility == VISIBLE
-        near[clip.sport] += int((np.linalg.norm(peaks - truth, axis=1) < TOLERANCE)[visible].sum())
+        scored, visible = clip.visibility != UNLABELLED, clip.visibility == VISIBLE
+        highest, candidates = [], []
+        for heatmap in _heatmaps(runtime, cached_frames(clip, cache, size), model.options.frames):
+            highest.append(np.unravel_index(heatmap.argmax(), heatmap.shape)[::-1])
+            candidates.append(peaks(heatmap))
+        near[clip.sport] += int((np.linalg.norm(np.array(highest) - truth, axis=1) < TOLERANCE)[visible].sum())
         seen[clip.sport] += int(visible.sum())
         scores = []
         for threshold in THRESHOLDS:
-            found = [decode(heatmap, threshold) for heatmap in heatmaps]
-            predicted = np.array([(d.x, d.y) if d else (np.nan, np.nan) for d in found])
+            balls = linked(candidates, threshold)
+            predicted = np.array([(ball.x, ball.y) if ball else (np.nan, np.nan) for ball in balls])
             scores.append(count(predicted[scored], truth[scored]))
         counts[clip.sport] = [a + b for a, b in zip(counts[clip.sport], scores, strict=True)]
     near["all"], seen["all"] = sum(near.values()), sum(seen.values())

@@ -1,0 +1,71 @@
+"""Which of the peaks in each frame's heatmap is the ball: the path through time that explains them best.
+
+A network that looks at three frames finds a shoe or a lamp now and then, and doubts a ball that it followed a moment
+before. A real ball is near where it was. So the whole sequence is decided at once, by the Viterbi algorithm: in each
+frame the ball is one of the peaks, or there is none. Being at a peak is worth its log-odds above those of the
+threshold; appearing and vanishing cost, and so does moving, up to the cost of doing both.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from math import log
+
+import numpy as np
+
+from tracknetv5.heatmaps import Detection
+
+LAG = 8  # frames after which no later frame is waited for: longer changes no more on the footage it was chosen on
+# Chosen on training clips (benchmarks/training/README.md).
+SWITCH = 3.0  # cost of appearing, and of vanishing, in log-odds
+STRIDE = 25.0  # pixels of the network's input: moving so far in a frame costs 1, twice as far 4
+CERTAIN = 1e-4  # probabilities count as no nearer to 0 and 1 than this
+
+
+def linked(
+    candidates: Iterable[Sequence[Detection]], threshold: float, lag: int | None = LAG
+) -> Iterator[Detection | None]:
+    """The ball in each frame of one shot, None where there is none.
+
+    Args:
+        candidates: for each frame the places where the ball may be, as `heatmaps.peaks` finds them.
+        threshold: in (0, 1); where nothing is known of the frames around it, a peak above it is a ball.
+        lag: frames that are looked at before a frame is decided; None for all. 0 decides each frame as it comes, from
+            the frames before it alone.
+    """
+    base = _log_odds(threshold)
+    # Of the frames not decided yet: what may be there, and for each of it, and first for nothing, which entry of the
+    # frame before leads to it at the least cost.
+    waiting: deque[tuple[Sequence[Detection], np.ndarray]] = deque()
+    worth = before = None  # (1 + K,) of the best path that ends with nothing, with each candidate; their (K, 2) places
+
+    def decide() -> Detection | None:
+        entry = int(worth.argmax())
+        for _, leads in list(waiting)[:0:-1]:
+            entry = int(leads[entry])
+        found, _ = waiting.popleft()
+        return found[entry - 1] if entry else None
+
+    for found in candidates:
+        places = np.array([(each.x, each.y) for each in found]).reshape(-1, 2)
+        gain = np.array([0.0, *(_log_odds(each.score) - base for each in found)])
+        if worth is None:
+            leads, worth = np.zeros(len(gain), int), gain
+        else:
+            cost = np.zeros((len(worth), len(gain)))
+            cost[0, 1:] = cost[1:, 0] = SWITCH
+            moved = np.linalg.norm(before[:, None] - places, axis=2)
+            cost[1:, 1:] = np.minimum((moved / STRIDE) ** 2, 2 * SWITCH)
+            paths = worth[:, None] - cost
+            leads = paths.argmax(0)
+            worth = paths.max(0) + gain
+        waiting.append((found, leads))
+        before = places
+        if lag is not None and len(waiting) > lag:
+            yield decide()
+    while waiting:
+        yield decide()
+
+
+def _log_odds(probability: float) -> float:
+    probability = min(max(probability, CERTAIN), 1 - CERTAIN)
+    return log(probability / (1 - probability))
