@@ -12,6 +12,7 @@ machine.
 import argparse
 import json
 import os
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -20,43 +21,24 @@ import numpy as np
 
 from benchmarks.breakdown import summarise
 from benchmarks.environment import command, machine, versions
-from benchmarks.protocols import NONE, THRESHOLDS, SweepingTracker, by_frame
+from benchmarks.protocols import by_file, prediction_file
 from tracknetv5.data.readers import Clip, read_clips
-from tracknetv5.heatmaps import Detection
 from tracknetv5.runtime import ONNX_PACKAGES, keep_freed_memory
 from tracknetv5.tracker import BallTracker
-from tracknetv5.trajectory import Point, Trajectory
-from tracknetv5.video import probe, read_frames
+from tracknetv5.trajectory import Trajectory
 
 DELAYS = (None, 1, 0)  # None: offline
 RATE = 30.0  # frames a second at which latencies are told
 WARM_UP = 3  # frames of a clip that are not timed
 
 
-class TimedTracker(SweepingTracker):
-    """Tracks files and folders of images by `stream` with this delay, and notes the seconds that each frame takes."""
-
-    delay: int | None
-    seconds: list[float]
-
-    def track(self, video: Path) -> Trajectory:
-        info = probe(video)
-        points = list(self.stream(frame.image for frame in read_frames(video)))
-        return Trajectory.from_points(points, size=(info.height, info.width), fps=info.fps)
-
-    def stream(self, frames: Iterable[np.ndarray], *, background: np.ndarray | None = None) -> Iterator[Point]:
-        return super().stream(self._timed(frames), delay=self.delay, background=background)
-
-    def locate(self, heatmap: np.ndarray) -> Detection | None:
-        self.candidates.append([NONE] * len(THRESHOLDS))  # the sweep over thresholds is not what is timed
-        return BallTracker.locate(self, heatmap)
-
-    def _timed(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        for number, frame in enumerate(frames):
-            given = time.perf_counter()
-            yield frame
-            if number >= WARM_UP:
-                self.seconds.append(time.perf_counter() - given)
+def timed(frames: Iterable[np.ndarray], seconds: list[float]) -> Iterator[np.ndarray]:
+    """The frames; how long each takes whoever asks for them is added to `seconds`."""
+    for number, frame in enumerate(frames):
+        given = time.perf_counter()
+        yield frame
+        if number >= WARM_UP:
+            seconds.append(time.perf_counter() - given)
 
 
 def measure(weights: str | None, runtime: str, delay: int | None, clips: Sequence[Clip]) -> dict:
@@ -65,12 +47,17 @@ def measure(weights: str | None, runtime: str, delay: int | None, clips: Sequenc
     Raises:
         ValueError: weights that do not load or need a background, or clips that cannot be read.
     """
-    tracker = TimedTracker.from_pretrained(weights, runtime=runtime, device="cpu")
+    tracker = BallTracker.from_pretrained(weights, runtime=runtime, device="cpu")
     if tracker.config.background:
         raise ValueError(f"{weights}: needs the background of a whole clip, and cannot be live")
-    tracker.delay, tracker.seconds = delay, []
-    total = summarise([by_frame(tracker, clip) for clip in clips])
-    milliseconds = 1e3 * np.array(tracker.seconds)
+    seconds, scored = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for clip in clips:
+            points = list(tracker.stream(timed(clip.images(), seconds), delay=delay))
+            Trajectory.from_points(points).to_csv(prediction_file(Path(folder), clip))
+            scored.append(by_file(Path(folder), clip))
+    total = summarise(scored)
+    milliseconds = 1e3 * np.array(seconds)
     wait = 0.0 if delay is None else 1e3 * delay / RATE
     median, late = np.percentile(milliseconds, [50, 95])
     row = {

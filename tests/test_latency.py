@@ -5,8 +5,7 @@ import json
 import pytest
 
 from benchmarks import latency
-from benchmarks.breakdown import summarise
-from benchmarks.protocols import SweepingTracker, by_frame
+from tracknetv5 import BallTracker, Point
 from tracknetv5.data.readers import read_clips
 from tracknetv5.data.synthetic import write_rally
 
@@ -30,9 +29,20 @@ def test_one_row_for_each_delay(data, tmp_path, weights, monkeypatch, capsys):
     assert [row["frame_ms_median"] for row in rows[1:]] == [20, 20]
     assert [row["latency_ms_95"] for row in rows[1:]] == [53.33, 20]
     assert rows[1]["share_slower_than_they_come"] == 0
-    scored = by_frame(SweepingTracker.from_pretrained(weights), read_clips(data, "val")[0])
-    assert rows[0]["f1"] == summarise([scored])["f1"]
     assert "| torch | offline | 3 | 50.0 |" in capsys.readouterr().out
+
+
+def test_what_a_delay_finds_is_what_is_scored(data, weights, monkeypatch):
+    (clip,) = read_clips(data, "val")
+
+    def stream(self, frames, *, delay):
+        for number, (_, xy) in enumerate(zip(frames, clip.xy, strict=True)):
+            found = delay is None or number < 5 * delay
+            yield Point(number, tuple(xy) if found else None, float(found), "detected" if found else "")
+
+    monkeypatch.setattr(BallTracker, "stream", stream)
+    rows = [latency.measure(str(weights), "torch", delay, [clip]) for delay in latency.DELAYS]
+    assert [row["recall"] for row in rows] == [1, 0.5, 0] and rows[1]["precision"] == 1
 
 
 def test_what_cannot_be_measured(data, tmp_path, capsys):
