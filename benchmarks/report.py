@@ -165,9 +165,9 @@ def draw_ablation(report: Mapping, path: Path) -> None:
              {name: [result["val"][name] for result in networks] for name in sports})  # fmt: skip
     left.set_xlabel("F1 on val (line: 95 %)")
     _draw_f1(right, list(PLACES.values()),
-             {f"70 % of {name}": [network["scores"]["chosen_threshold"][place]["all"] for place in PLACES]
+             {f"70 % of the {name}": [network["scores"]["chosen_threshold"][place]["all"] for place in PLACES]
               for name, network in leak.items()})  # fmt: skip
-    right.set_xlabel("F1 of V5 trained on 70 %, chosen threshold (line: 95 %)")
+    right.set_xlabel("F1 of V5, chosen threshold (line: 95 %)")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
 
