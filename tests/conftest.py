@@ -1,5 +1,10 @@
 """What holds for all tests, and what several need."""
 
+import os
+
+# Before torch is loaded: threads that wait by spinning make a test many times slower on a machine that is busy.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 import pytest
 import torch
 
