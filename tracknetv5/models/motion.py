@@ -88,8 +88,8 @@ class MotionDirectionDecoupling(nn.Module):
 
 def interleave(frames: Tensor, attention: Tensor) -> Tensor:
     """The backbone's input [I0, A+01, A-01, I1, A+12, A-12, I2]: (B, 3 T + 2 (T - 1), H, W)."""
-    pairs = torch.cat([frames[:, :-1], attention], dim=2)  # (B, T - 1, 3 + 2, H, W)
-    return torch.cat([pairs.flatten(1, 2), frames[:, -1]], dim=1)
+    intervals = zip(frames.unbind(1), attention.unbind(1), strict=False)  # frames are one more than intervals
+    return torch.cat([*(part for interval in intervals for part in interval), frames[:, -1]], dim=1)
 
 
 def gate(draft: Tensor, attention: Tensor) -> Tensor:
