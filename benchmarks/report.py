@@ -33,8 +33,13 @@ ABLATION_ALT = (
 PLACES = {"held_out": "own other 30 %", "shared": "held out by both", "val": "val"}
 
 
+def _result(name: str) -> dict | None:
+    path = RESULTS / name
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
 def accuracy_report() -> dict:
-    return json.loads((RESULTS / "accuracy_val.json").read_text())
+    return _result("accuracy_val.json")
 
 
 def accuracy_table() -> str:
@@ -102,8 +107,7 @@ def draw_accuracy(report: Mapping, path: Path) -> None:
 
 
 def ablation_report() -> dict | None:
-    path = RESULTS / "ablation.json"
-    return json.loads(path.read_text()) if path.is_file() else None
+    return _result("ablation.json")
 
 
 def ablation_table(report: Mapping) -> str:
@@ -192,6 +196,31 @@ def _column(rows: list[dict], name: str) -> np.ndarray:
     return np.array([row[name] for row in rows], float)  # None, a ratio of nothing, becomes NaN
 
 
+def errors_table() -> str:
+    """What the weights get wrong, by cause, and how often they see a ball where there is none."""
+    report, erased = _result("errors_val.json"), _result("erased_val.json")
+    sports = list(report["errors"])
+    rows = [["cause", *sports, "what it means"]]
+    for cause, rule in report["rules"].items():
+        rows.append([cause, *(str(report["errors"][sport][cause]) for sport in sports), rule])
+    wrong = {sport: sum(counts.values()) for sport, counts in report["errors"].items()}
+    rows.append(["all", *(f"{wrong[sport]} of {report['frames'][sport]} frames" for sport in sports), ""])
+    notes = [
+        f"Split `{report['split']}`, threshold {report['threshold']}; an error counts once, by the first cause whose "
+        f"rule holds. Command: `{report['command']}`."
+    ]
+    if erased:
+        rates = ", ".join(
+            f"{sport} {row['false_balls_per_second']:.2f} ({row['found']} in {row['frames']} frames)"
+            for sport, row in erased["by_sport"].items()
+        )
+        notes.append(
+            f"False balls a second on the same footage with its ball painted over: {rates}. "
+            f"Command: `{erased['command']}`."
+        )
+    return "\n\n".join([_markdown(rows), *notes])
+
+
 def _ablation_block() -> str:
     return f"{ablation_table(ablation_report())}\n\n![{ABLATION_ALT}]({ABLATION_PICTURE})"
 
@@ -199,7 +228,11 @@ def _ablation_block() -> str:
 def tables() -> dict[str, Callable[[], str]]:
     """What makes each block; only of results that are there."""
     made = {"accuracy": accuracy_table}
-    return made | ({"ablation": _ablation_block} if ablation_report() else {})
+    if _result("errors_val.json"):
+        made["errors"] = errors_table
+    if ablation_report():
+        made["ablation"] = _ablation_block
+    return made
 
 
 def filled(text: str) -> str:

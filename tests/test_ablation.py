@@ -157,7 +157,7 @@ def test_another_configuration_is_not_mixed_with_runs_that_are_there(finished, r
 
 def test_the_stages_are_alike_but_for_what_they_say(monkeypatch):
     first, last = (read_config(stage) for stage in ablation.STAGES)
-    assert first.data.crop and last.data.crop is None and last.optim.precision == "no"
+    assert first.data.crop and last.data.crop is None
     assert first.sampling == last.sampling and first.data.split == last.data.split == "train"
     assert first.optim.windows + last.optim.windows >= 30_000
     for config in (first, last):

@@ -68,3 +68,17 @@ def test_picture_of_the_breakdown(tmp_path, monkeypatch):
         report.draw_accuracy(new | {"results": new["results"][:count]}, tmp_path / "docs" / f"{count}.png")
         sizes.append((tmp_path / "docs" / f"{count}.png").stat().st_size)
     assert 5_000 < sizes[0] < sizes[1] < 100_000
+
+
+def test_errors_are_listed_by_cause_once_they_are_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    assert "errors" not in report.tables()
+    counted = {"command": "e", "split": "val", "threshold": 0.4, "frames": {"padel": 9, "tennis": 8}}
+    counted |= {"errors": {"padel": {"blurred": 2, "other": 1}, "tennis": {"blurred": 0, "other": 4}}}
+    (tmp_path / "errors_val.json").write_text(json.dumps(counted | {"rules": {"blurred": "fast", "other": "rest"}}))
+    table = report.tables()["errors"]()
+    assert "| blurred | 2 | 0 | fast |" in table and "| all | 3 of 9 frames | 4 of 8 frames |" in table
+    assert "painted over" not in table
+    rates = {"padel": {"frames": 30, "seconds": 1.0, "found": 3, "false_balls_per_second": 3.0}}
+    (tmp_path / "erased_val.json").write_text(json.dumps({"command": "f", "by_sport": rates}))
+    assert "padel 3.00 (3 in 30 frames)" in report.tables()["errors"]()
