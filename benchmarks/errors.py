@@ -6,13 +6,14 @@ writes FOLDER/index.html (crops of the window, heatmap, label and prediction, gr
 (every labelled frame) and FOLDER/errors.json (counts by cause). The page shows footage: keep it where that may be.
 
 A cause is the first of CAUSES whose rule holds. The rules see the label, the pixels around it and the neighbouring
-labels; they sort errors for a first look and prove nothing. All pixels are those of the network's input.
+labels; they sort errors for a first look and prove nothing. All pixels are those of the network's input. A clip is
+taken for one shot without repeated frames; where it is not, `benchmarks.accuracy` may count otherwise.
 """
 
 import argparse
 import html
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,8 +22,9 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from benchmarks.accuracy import describe
 from benchmarks.environment import command, versions
-from tracknetv5.data.readers import UNLABELLED, VISIBLE, Clip, read_clips
+from tracknetv5.data.readers import HIDDEN, OCCLUDED, UNLABELLED, VISIBLE, Clip, read_clips
 from tracknetv5.draw import heat_overlay
 from tracknetv5.geometry import Letterbox
 from tracknetv5.metrics import TOLERANCE, outcomes
@@ -30,8 +32,8 @@ from tracknetv5.tracker import BallTracker
 
 CROP = 48  # pixels; side of the square around the ball that the page shows and the rules look at
 ZOOM = 3
-OCCLUDED = 3  # visibility class
 CAUSES = {
+    "no ball in play": "the label says that there is none, and one is seen",
     "label doubtful": "the label jumps, and the ball is seen where its neighbours say it should be",
     "off by a few pixels": f"a ball is seen {TOLERANCE:.0f} to {2 * TOLERANCE:.0f} pixels from the label",
     "entering, leaving or hidden": "within three frames of a frame without a ball, or at the picture's edge",
@@ -39,7 +41,6 @@ CAUSES = {
     "blurred": "it moves more than 12 pixels a frame",
     "like its background": "it differs from its surroundings by less than 10 of 255 grey levels",
     "on a line, logo or player": "strong edges around it",
-    "no ball in play": "the label says that there is none, and one is seen",
     "other": "none of the above",
 }
 
@@ -67,12 +68,17 @@ def looks(tracker: BallTracker, clip: Clip) -> Iterator[tuple[Look, list[np.ndar
     truth = Letterbox(clip.size, size).to_model(clip.xy)
     truth[clip.visibility != VISIBLE] = np.nan
     rows, columns = np.mgrid[: size[0], : size[1]]
-    heatmaps = [heatmap.astype(np.float16) for _, heatmap in tracker.heatmaps(images)]
-    balls = list(tracker.link(heatmap.astype(np.float32) for heatmap in heatmaps))
-    for number, (heatmap, found) in enumerate(zip(heatmaps, balls, strict=True)):
+    waiting = deque()  # heatmaps of the few frames that are not decided yet
+
+    def heatmaps() -> Iterator[np.ndarray]:
+        for _, heatmap in tracker.heatmaps(images):
+            waiting.append(heatmap)
+            yield heatmap
+
+    for number, found in enumerate(tracker.link(heatmaps())):
+        heatmap = waiting.popleft()
         if number >= len(clip) or clip.visibility[number] == UNLABELLED:
             continue
-        heatmap = heatmap.astype(np.float32)
         at = np.array([found.x, found.y] if found else [np.nan, np.nan])
         outcome = str(outcomes(at[None], truth[number][None])[0])
         x, y = truth[number]
@@ -98,7 +104,7 @@ def _cause(number: int, found: np.ndarray, truth: np.ndarray, clip: Clip, image:
         return "off by a few pixels"
     height, width = image.shape[:2]
     near = clip.visibility[max(number - 3, 0) : number + 4]
-    if (near != VISIBLE).any() or min(ball[0], ball[1], width - 1 - ball[0], height - 1 - ball[1]) < 8:
+    if (near == HIDDEN).any() or min(ball[0], ball[1], width - 1 - ball[0], height - 1 - ball[1]) < 8:
         return "entering, leaving or hidden"
     if clip.difficulty[number] == OCCLUDED:
         return "occluded"
@@ -169,11 +175,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--split", help="train or val, where the data set has splits")
     parser.add_argument("--output", required=True, type=Path, help="folder")
     options = parser.parse_args(arguments)
-    tracker = BallTracker.from_pretrained(options.weights)
+    try:
+        tracker = BallTracker.from_pretrained(options.weights)
+        clips = read_clips(options.data, options.split)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
     strips = options.output / "strips"
     strips.mkdir(parents=True, exist_ok=True)
     rows = []
-    for clip in read_clips(options.data, options.split):
+    for clip in clips:
         for look, window, heatmap in looks(tracker, clip):
             rows.append(look)
             if look.cause:
@@ -192,6 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "threshold": tracker.threshold,
         "step": tracker.step,
         "split": options.split,
+        "data": describe(clips),
         "tolerance_px": TOLERANCE,
         "frames": {sport: len(part) for sport, part in table.groupby("sport")},
         "errors": {

@@ -8,10 +8,12 @@ import pandas as pd
 import pytest
 import torch
 
+from benchmarks import erased, errors
 from benchmarks.erased import erase, false_balls
-from benchmarks.errors import _cause, main
+from benchmarks.errors import _cause, looks
 from tests.test_tracker import redness
 from tracknetv5.data.readers import Clip
+from tracknetv5.data.synthetic import write_rally
 from tracknetv5.models import create_model
 from tracknetv5.weights import WeightsConfig, save_weights
 
@@ -45,6 +47,15 @@ def test_an_erased_ball_leaves_the_background(clip):
     assert erased.sum() == len(images) - 1 and not erased[7]
     assert (result[erased] == 100).all()
     assert (result[7] == images[7]).all() and (images != 100).any()
+
+
+def test_the_streak_of_a_slow_shutter_is_erased():
+    xy = np.stack([10 + 27.0 * np.arange(30), np.full(30, 30.0)], axis=1)
+    images = np.full((30, 64, 830, 3), 100, np.uint8)
+    for image, (x, y) in zip(images, xy, strict=True):
+        cv2.line(image, (round(x - 13), round(y)), (round(x + 13), round(y)), (250, 250, 250), 4)
+    result, erased = erase(images, xy)
+    assert erased.all() and (result[1:-1] == 100).all()  # at either end half of the path is not known
 
 
 def test_a_resting_ball_is_not_erased():
@@ -89,10 +100,25 @@ def test_causes(clip):
     assert cause(clip, 15, far) == "occluded"
     clip.difficulty[15] = 0
     assert cause(clip, 15, far) == "blurred"
+    clip.visibility[17] = -1  # nobody looked: not a frame without a ball
+    assert cause(clip, 15, far) == "blurred"
     clip.visibility[17] = 0
     assert cause(clip, 15, far) == "entering, leaving or hidden"
     clip.xy[15] = np.nan
     assert cause(clip, 15, far) == "no ball in play"
+
+
+def test_what_is_told_of_a_frame_is_of_that_frame(clip):
+    tracker = redness()
+    clip.xy[20] = 100, 10  # far from the ball
+    told = list(looks(tracker, clip))
+    heatmaps = [heatmap for _, heatmap in tracker.heatmaps(clip.images(SIZE))]
+    balls = list(tracker.link(heatmaps))
+    assert [look.frame for look, _, _ in told] == list(range(30))
+    for (look, window, heatmap), whole, ball, image in zip(told, heatmaps, balls, clip.images(SIZE), strict=True):
+        assert (look.found_x, look.found_y, look.score) == (ball.x, ball.y, ball.score)
+        assert look.outcome == ("fp1" if look.frame == 20 else "tp")
+        assert (heatmap == whole).all() and (window[1] == image).all()
 
 
 def test_the_page_shows_every_error_and_counts_it(tmp_path, clip):
@@ -107,7 +133,7 @@ def test_the_page_shows_every_error_and_counts_it(tmp_path, clip):
     torch.manual_seed(0)
     config = WeightsConfig(model="tracknet_v5_lite", options={}, height=SIZE[0], width=SIZE[1], threshold=0.99)
     weights = save_weights(create_model("tracknet_v5_lite").eval(), tmp_path / "weights", config)
-    main(["--weights", str(weights), "--data", str(tmp_path / "set"), "--output", str(tmp_path / "out")])
+    errors.main(["--weights", str(weights), "--data", str(tmp_path / "set"), "--output", str(tmp_path / "out")])
     frames = pd.read_csv(tmp_path / "out" / "frames.csv")
     assert (frames["outcome"] == "fn").all() and len(frames) == 6
     strips = sorted(path.name for path in (tmp_path / "out" / "strips").iterdir())
@@ -116,3 +142,22 @@ def test_the_page_shows_every_error_and_counts_it(tmp_path, clip):
     assert all(f"strips/{name}" in page for name in strips)
     report = json.loads((tmp_path / "out" / "errors.json").read_text())
     assert sum(report["errors"]["tennis"].values()) == report["frames"]["tennis"] == 6
+    assert [(clip["clip"], clip["scored"]) for clip in report["data"]] == [("tennis/game1-Clip1", 6)]
+
+
+def test_weights_that_are_missing_are_named(tmp_path, capsys):
+    for main in (errors.main, erased.main):
+        with pytest.raises(SystemExit):
+            main(["--weights", "no/such/folder", "--data", str(tmp_path), "--output", str(tmp_path / "out")])
+        assert "no such folder" in capsys.readouterr().err
+
+
+def test_footage_without_a_ball_to_erase_has_no_rate(tmp_path, weights):
+    (tmp_path / "tennis").mkdir()
+    write_rally(tmp_path / "tennis" / "a.mp4", frames=4, size=(64, 128), seed=0, labels=True)
+    (tmp_path / "clips.csv").write_text("sport,clip,split,group\ntennis,a,val,court\n")
+    erased.main(["--weights", str(weights), "--data", str(tmp_path), "--output", str(tmp_path / "x.json")])
+    report = json.loads((tmp_path / "x.json").read_text())
+    nothing = {"frames": 0, "seconds": 0, "found": 0, "false_balls_per_second": None}
+    assert report["by_sport"] == {"tennis": nothing, "all": nothing}
+    assert [clip["clip"] for clip in report["data"]] == ["tennis/a"]
