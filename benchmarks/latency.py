@@ -19,7 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.breakdown import summarise
+from benchmarks.accuracy import describe
+from benchmarks.breakdown import KINDS, summarise
 from benchmarks.environment import command, machine, versions
 from benchmarks.protocols import by_file, prediction_file
 from tracknetv5.data.readers import Clip, read_clips
@@ -72,7 +73,7 @@ def measure(weights: str | None, runtime: str, delay: int | None, clips: Sequenc
         "interval_95": total["interval_95"]["f1"],
         "precision": total["precision"],
         "recall": total["recall"],
-    }
+    } | {kind: total[kind] for kind in KINDS}
     if delay is None:
         return row
     return row | {
@@ -115,9 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     keep_freed_memory()  # as `tracknetv5 live` does
     try:
         clips = read_clips(options.data, options.split)
-        rows = [
-            measure(options.weights, runtime, delay, clips) for runtime in options.runtime for delay in DELAYS
-        ]
+        rows = [measure(options.weights, runtime, delay, clips) for runtime in options.runtime for delay in DELAYS]
     except (OSError, ValueError) as error:
         parser.error(str(error))
     packages = ["torch", "numpy", "opencv-python", "av", *(ONNX_PACKAGES if "onnx" in options.runtime else ())]
@@ -125,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "machine": machine() | {"load_at_start": load},
         "env": versions(*packages) | {"command": command()},
         "split": options.split,
-        "clips": len(clips),
+        "data": describe(clips),
         "rows": rows,
     }
     options.output.parent.mkdir(parents=True, exist_ok=True)

@@ -23,7 +23,9 @@ def test_one_row_for_each_delay(data, tmp_path, weights, monkeypatch, capsys):
     monkeypatch.setattr(latency.time, "perf_counter", lambda: next(ticks) / 50)  # a frame takes 20 ms
     arguments = ["--data", str(data), "--split", "val", "--weights", str(weights), "--output", str(tmp_path / "x.json")]
     latency.main(arguments)
-    rows = json.loads((tmp_path / "x.json").read_text())["rows"]
+    report = json.loads((tmp_path / "x.json").read_text())
+    rows = report["rows"]
+    assert [(clip["clip"], clip["scored"]) for clip in report["data"]] == [("tennis/a", 10)]
     assert [(row["delay"], row["step"], row["frames"]) for row in rows] == [("offline", 3, 7), (1, 1, 7), (0, 1, 7)]
     assert "latency_ms_median" not in rows[0] and rows[0]["frames_per_second"] == 50
     assert [row["frame_ms_median"] for row in rows[1:]] == [20, 20]
@@ -43,6 +45,7 @@ def test_what_a_delay_finds_is_what_is_scored(data, weights, monkeypatch):
     monkeypatch.setattr(BallTracker, "stream", stream)
     rows = [latency.measure(str(weights), "torch", delay, [clip]) for delay in latency.DELAYS]
     assert [row["recall"] for row in rows] == [1, 0.5, 0] and rows[1]["precision"] == 1
+    assert [(row["tp"], row["fn"]) for row in rows] == [(10, 0), (5, 5), (0, 10)]
 
 
 def test_what_cannot_be_measured(data, tmp_path, capsys):
