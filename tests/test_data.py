@@ -251,6 +251,8 @@ def test_sports_are_sampled_as_asked(indexed, tmp_path):
     assert np.allclose(np.diff(dataset.cumulative, prepend=0), [0.75, 0.25])
     with pytest.raises(ValueError, match="curling"):
         make_dataset(indexed, tmp_path, sampling=SamplingOptions(sports={"curling": 1}))
+    with pytest.raises(ValueError, match="no share for tennis"):
+        make_dataset(indexed, tmp_path, sampling=SamplingOptions(sports={"padel": 1}))
 
 
 def test_frames_that_were_wrong_are_drawn_more_often(indexed, tmp_path):
@@ -262,6 +264,12 @@ def test_frames_that_were_wrong_are_drawn_more_often(indexed, tmp_path):
     weights = make_dataset(indexed, tmp_path, sampling=sampling).weights[0]
     share = np.diff(weights, prepend=0)
     assert np.allclose(share[5], 10 / (len(wrong) + 9)) and np.allclose(np.delete(share, 5), 1 / (len(wrong) + 9))
+    elsewhere = "badminton/x,900,fn"  # a clip that is not trained on
+    (tmp_path / "frames.csv").write_text("\n".join(["clip,frame,outcome", *rows, elsewhere]))
+    assert (make_dataset(indexed, tmp_path, sampling=sampling).weights[0] == weights).all()
+    (tmp_path / "frames.csv").write_text(f"clip,frame,outcome\n{wrong.sport}/{wrong.name},{len(wrong)},fn\n")
+    with pytest.raises(ValueError, match=f"has {len(wrong)} frames, not a frame {len(wrong)}"):
+        make_dataset(indexed, tmp_path, sampling=sampling)
     (tmp_path / "frames.csv").write_text("clip,number\n")
     with pytest.raises(ValueError, match="frames.csv"):
         make_dataset(indexed, tmp_path, sampling=sampling)

@@ -18,7 +18,7 @@ from tracknetv5.geometry import Letterbox
 
 @dataclass(frozen=True)
 class SamplingOptions:
-    sports: Mapping[str, float] = field(default_factory=dict)  # relative share of each sport; default: its frame count
+    sports: Mapping[str, float] = field(default_factory=dict)  # relative share of every sport; default: its frame count
     strides: tuple[float, ...] = (1.0,)  # probability of taking every 1st, 2nd, ... frame: a faster ball
     errors: str = ""  # frames.csv of benchmarks.errors on the training clips: what was wrong is drawn more often
     extra: float = 3.0  # a frame that was wrong is drawn this many times more often than one that was right
@@ -54,7 +54,7 @@ class WindowDataset(Dataset):
             self.clips = [clip for clip in self.clips if f"{clip.sport}/{clip.name}" in listed]
         self.frames = [cached_frames(clip, cache, size) for clip in self.clips]
         self.xy = [Letterbox(clip.size, size).to_model(clip.xy) for clip in self.clips]
-        wrong = _read_errors(sampling.errors) if sampling.errors else {}
+        wrong = _read_errors(sampling.errors, self.clips) if sampling.errors else {}
         self.weights = []  # for each clip (N,) cumulative weights of its frames, ending in 1
         weights = np.zeros(len(self.clips))
         for which, clip in enumerate(self.clips):
@@ -70,6 +70,9 @@ class WindowDataset(Dataset):
             if not members.any():
                 raise ValueError(f"the data has no {sport} clips: remove it from `sports`")
             weights[members] *= share / weights[members].sum()
+        # A share beside a number of frames would hardly ever be drawn.
+        if sampling.sports and (left := {clip.sport for clip in self.clips} - set(sampling.sports)):
+            raise ValueError(f"`sports` has no share for {', '.join(sorted(left))}: give every sport one, or none")
         self.cumulative = np.cumsum(weights) / weights.sum()
 
     def __len__(self) -> int:
@@ -96,14 +99,19 @@ class WindowDataset(Dataset):
         return torch.from_numpy(window), torch.from_numpy(target), torch.from_numpy(labelled.copy())
 
 
-def _read_errors(path: str) -> dict[str, np.ndarray]:
-    """The numbers of the frames that were wrong, by "sport/clip"."""
+def _read_errors(path: str, clips: Sequence[Clip]) -> dict[str, np.ndarray]:
+    """The numbers of the frames that were wrong, by "sport/clip"; rows of other clips are ignored."""
     try:
         table = pd.read_csv(path, usecols=["clip", "frame", "outcome"])
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: not a frames.csv of benchmarks.errors: {error}") from error
     table = table[table["outcome"].isin(["fp1", "fp2", "fn"])]
-    return {str(clip): part["frame"].to_numpy() for clip, part in table.groupby("clip")}
+    wrong = {str(clip): part["frame"].to_numpy() for clip, part in table.groupby("clip")}
+    for clip in clips:
+        frames = wrong.get(name := f"{clip.sport}/{clip.name}", np.zeros(0, int))
+        if (outside := frames[(frames < 0) | (frames >= len(clip))]).size:
+            raise ValueError(f"{path}: {name} has {len(clip)} frames, not a frame {outside[0]}: errors of other labels")
+    return wrong
 
 
 def _read_windows(path: str, clips: Sequence[Clip], length: int) -> dict[str, np.ndarray]:
