@@ -1,7 +1,9 @@
 """Loss, schedule, configuration and a tiny run, resumed."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,11 +14,13 @@ pytest.importorskip("accelerate")
 
 from tracknetv5 import create_model
 from tracknetv5.cli import app
+from tracknetv5.data.readers import UNLABELLED, read_clips
 from tracknetv5.data.synthetic import write_rally
 from tracknetv5.models.motion import interleave
 from tracknetv5.training.config import OptimOptions, read_config
-from tracknetv5.training.loop import NORM_WINDOWS, Trainer, learning_rate
+from tracknetv5.training.loop import NORM_WINDOWS, Trainer, _divide, learning_rate
 from tracknetv5.training.loss import weighted_bce
+from tracknetv5.training.validate import THRESHOLDS, validate
 from tracknetv5.weights import load_weights
 
 
@@ -200,6 +204,27 @@ def test_an_unknown_group_to_hold_out_is_named(tmp_path, rallies):
     object.__setattr__(config.data, "hold_out", ("court-a",))
     with pytest.raises(ValueError, match="none is left to train on"):
         Trainer(config)
+
+
+def test_labels_are_excluded_from_training_alone(tmp_path, rallies):
+    listing = tmp_path / "wrong.csv"
+    listing.write_text("clip,frame\ntennis/a,2\ntennis/b,2\n")
+    config = write_config(tmp_path, rallies, "excluded", 4)
+    by_split = replace(config.data, exclude=str(listing))
+    by_group = replace(by_split, split="", validate="", hold_out=("court-b",))
+    for data in (by_split, by_group):
+        (training,), (held_out,) = _divide(replace(config, data=data))
+        assert (training.name, held_out.name) == ("a", "b")
+        assert training.visibility[2] == UNLABELLED and held_out.visibility[2] != UNLABELLED
+
+
+def test_nothing_to_find_has_no_best_threshold(tmp_path, rallies):
+    (clip,) = read_clips(rallies, "val")
+    empty = replace(clip, visibility=np.zeros(9, np.int8), xy=np.full((9, 2), np.nan))
+    blind = torch.nn.Linear(1, 1)
+    blind.options, blind.forward = SimpleNamespace(frames=3), lambda frames: frames[:, :, 0] - 20
+    scores = validate(blind, [empty], size=(32, 64), cache=tmp_path)
+    assert scores["threshold"] in THRESHOLDS and np.isnan(scores["all_f1"])
 
 
 def test_options_that_no_network_can_have_are_named(tmp_path, rallies):

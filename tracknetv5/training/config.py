@@ -46,7 +46,7 @@ class DataOptions:
     cache: str = "runs/cache"  # where decoded frames are kept
     split: str = ""  # "train"; empty: every clip
     hold_out: tuple[str, ...] = ()  # groups (venues, matches) that are validated on and never trained on
-    exclude: str = ""  # CSV of labels not to train on, with columns clip ("sport/name") and frame
+    exclude: str = ""  # CSV of labels not to train on, columns clip ("sport/name") and frame; validation keeps them
     validate: str = ""  # split to validate on where nothing is held out; empty: none
     size: tuple[int, int] = (288, 512)  # pixels (height, width) of the model's input
     crop: tuple[int, int] | None = None  # pixels; train on random parts of this size; None: whole frames
@@ -69,7 +69,7 @@ class OptimOptions:
 
 @dataclass(frozen=True)
 class OutputOptions:
-    folder: str = "runs/run"  # checkpoints, log.csv, log.png and the exported weights
+    folder: str = "runs/run"  # checkpoint, weights, log.csv and validation.jsonl
     log: int = 800  # windows between lines of the log
     save: int = 8_000  # windows between checkpoints
     validate: int = 0  # windows between validations; 0: only at the end

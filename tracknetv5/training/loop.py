@@ -203,14 +203,14 @@ def _divide(config: TrainConfig) -> tuple[list[Clip], list[Clip]]:
     """Clips to train on, and clips to validate on: the groups held out, else the split named for it."""
     data = config.data
     clips = read_clips(data.root, data.split or None)
-    if data.exclude:
-        clips = exclude(clips, Path(data.exclude))
     groups = {clip.group for clip in clips}
     if unknown := set(data.hold_out) - groups:
         raise ValueError(f"no group is called {sorted(unknown)[0]!r} in {data.root}: choose from {sorted(groups)}")
+    training = [clip for clip in clips if clip.group not in data.hold_out]
+    if not training:
+        raise ValueError(f"{data.root}: every group is held out, {sorted(groups)}: none is left to train on")
+    if data.exclude:
+        training = exclude(training, Path(data.exclude))
     if data.hold_out:
-        training = [clip for clip in clips if clip.group not in data.hold_out]
-        if not training:
-            raise ValueError(f"{data.root}: every group is held out, {sorted(groups)}: none is left to train on")
         return training, [clip for clip in clips if clip.group in data.hold_out]
-    return clips, read_clips(data.root, data.validate) if data.validate else []
+    return training, read_clips(data.root, data.validate) if data.validate else []

@@ -53,7 +53,7 @@ def validate(
         counts[clip.sport] = [a + b for a, b in zip(counts[clip.sport], scores, strict=True)]
     near["all"], seen["all"] = sum(near.values()), sum(seen.values())
     counts["all"] = [sum(column, Counts()) for column in zip(*counts.values(), strict=True)]
-    best = int(np.nanargmax([each.f1 for each in counts["all"]]))
+    best = int(np.argmax([np.nan_to_num(each.f1) for each in counts["all"]]))  # no F1 where there is nothing to find
     result = {"threshold": THRESHOLDS[best]}
     for sport in counts:
         result[f"{sport}_argmax"] = near[sport] / max(seen[sport], 1)
