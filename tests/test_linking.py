@@ -57,12 +57,25 @@ def cost(path, frames, threshold) -> float:
 @pytest.mark.parametrize("threshold", [0.3, 0.5])
 def test_the_path_is_the_cheapest_of_all(threshold):
     for chosen in itertools.product(ANYTHING, repeat=4):
-        frames = detections(chosen)
+        frames = detections([(x + k, y, score) for x, y, score in frame] for k, frame in enumerate(chosen))
         every = itertools.product(*([None, *range(len(frame))] for frame in frames))
         least = min(cost(path, frames, threshold) for path in every)
         found = list(linked(frames, threshold, lag=None))
         indices = [None if ball is None else frames[k].index(ball) for k, ball in enumerate(found)]
         assert cost(indices, frames, threshold) == pytest.approx(least, abs=1e-9)
+
+
+@pytest.mark.parametrize("lag", [0, 2, LAG, None])
+def test_a_picture_shown_again_is_answered_alike_and_counts_once(lag):
+    flash, shoe, ball = (200.0, 20.0, 0.8), (30.0, 50.0, 0.7), (12.0, 50.0, 0.9)
+    order = [0] * 3 + [1] * 20 + [2, 3, 3, 4, 4, 4]
+    pictures = detections([[], [flash], [ball], [(14.0, 50.0, 0.55), shoe], [(16.0, 50.0, 0.9)]])
+    once = list(linked(pictures, 0.5, lag=None))
+    again = list(linked([list(pictures[k]) for k in order], 0.5, lag))
+    assert again[:23] == [None] * 23 and once[:2] == [None] * 2
+    assert all(a is b for a, b, k, j in zip(again, again[1:], order, order[1:], strict=False) if k == j)
+    if lag is None:
+        assert again == [once[k] for k in order] and once[3].x == 14
 
 
 @pytest.mark.parametrize("lag", [0, 1, 3])

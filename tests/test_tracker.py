@@ -185,6 +185,19 @@ def test_a_repeated_frame_is_answered_as_the_one_it_repeats_and_fills_no_place_i
     assert [window[-1] - 100 for window in greys(tracker)] == ([2, 3, 4, 5] if delay is None else [0, 1, 2, 3, 4, 5])
 
 
+@pytest.mark.parametrize("delay", [None, 0, 1, 2])
+@pytest.mark.parametrize("times", [2, 6, 50])
+def test_a_flash_is_no_ball_however_often_its_frame_is_repeated(times, delay):
+    frames = [np.full((HEIGHT, WIDTH, 3), 50 + 10 * k, np.uint8) for k in range(10)]
+    frames[5] = images(1)[0][0]
+    tracker = redness(step=1)
+    tracker.model.forward = lambda window: torch.where(window[:, :, 0] > window[:, :, 2] + 0.3, 1.5, -9.0)
+    order = [*range(5), *[5] * times, *range(6, 10)]
+    points = list(tracker.stream([frames[k] for k in order], delay=delay))
+    assert sum(point.picture == "repeat" for point in points) == times - 1
+    assert [point.frame for point in points if point.xy] == []
+
+
 @pytest.mark.parametrize("delay", [0, 1, 2])
 def test_a_point_comes_with_its_delay_from_the_newest_window(delay):
     config = WeightsConfig(model="", options={}, height=8, width=8, frames=3, threshold=0.05)
@@ -199,6 +212,16 @@ def test_a_point_comes_with_its_delay_from_the_newest_window(delay):
     for point in tracker.stream(frames(), delay=delay):
         assert seen - 1 == min(point.frame + delay, 6)
         assert point.score == pytest.approx((3 - min(delay, 6 - point.frame)) / 10)
+
+
+@pytest.mark.parametrize("delay", [None, 0, 1, 2])
+def test_a_repeated_frame_has_the_score_of_the_one_it_repeats(delay):
+    config = WeightsConfig(model="", options={}, height=8, width=8, frames=3, step=1, threshold=0.05)
+    order = [0, 1, 1, 2, 3, 3, 3, 4, 5, 5]
+    frames = (np.full((8, 8, 3), 10 * k, np.uint8) for k in order)
+    scores = [point.score for point in BallTracker(Position(), config).stream(frames, delay=delay)]
+    assert all(a == b for a, b, k, j in zip(scores, scores[1:], order, order[1:], strict=False) if k == j)
+    assert len(set(scores)) > (delay != 0)
 
 
 def test_a_point_does_not_wait_for_a_standstill_to_end():

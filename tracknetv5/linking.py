@@ -26,6 +26,9 @@ def linked(
 ) -> Iterator[Detection | None]:
     """The ball in each frame of one shot, None where there is none.
 
+    A frame with the very same candidates as the one before it shows the same picture: it is answered as that one, and
+    what it shows counts no second time.
+
     Args:
         candidates: for each frame the places where the ball may be, as `heatmaps.peaks` finds them.
         threshold: in (0, 1); where nothing is known of the frames around it, a peak above it is a ball.
@@ -34,22 +37,28 @@ def linked(
     """
     base = _log_odds(threshold)
     # Of the frames not decided yet: what may be there, and for each of it, and first for nothing, which entry of the
-    # frame before leads to it at the least cost.
-    waiting: deque[tuple[Sequence[Detection], np.ndarray]] = deque()
+    # frame before leads to it at the least cost; None for the same picture once more.
+    waiting: deque[tuple[Sequence[Detection], np.ndarray | None]] = deque()
     worth = before = None  # (1 + K,) of the best path that ends with nothing, with each candidate; their (K, 2) places
+    shown = ball = None  # the candidates of the last frame that came; the ball in the last frame that was decided
 
     def decide() -> Detection | None:
+        nonlocal ball
         entry = int(worth.argmax())
         for _, leads in list(waiting)[:0:-1]:
-            entry = int(leads[entry])
-        found, _ = waiting.popleft()
-        return found[entry - 1] if entry else None
+            entry = entry if leads is None else int(leads[entry])
+        found, leads = waiting.popleft()
+        if leads is not None:
+            ball = found[entry - 1] if entry else None
+        return ball
 
     for found in candidates:
         places = np.array([(each.x, each.y) for each in found]).reshape(-1, 2)
         gain = np.array([0.0, *(_log_odds(each.score) - base for each in found)])
         if worth is None:
             leads, worth = np.zeros(len(gain), int), gain
+        elif found == shown:
+            leads = None
         else:
             cost = np.zeros((len(worth), len(gain)))
             cost[0, 1:] = cost[1:, 0] = SWITCH
@@ -59,7 +68,7 @@ def linked(
             leads = paths.argmax(0)
             worth = paths.max(0) + gain
         waiting.append((found, leads))
-        before = places
+        before, shown = places, found
         if lag is not None and len(waiting) > lag:
             yield decide()
     while waiting:

@@ -300,7 +300,14 @@ class BallTracker(ModelHubMixin):
         else:
             answered = self._with_delay(shown, background, delay or 0)
         lag = LAG if delay is None else 0
-        for _, shot in groupby(answered, key=lambda answer: answer[0].shot):
+        cuts = 0
+
+        def of_shot(answer: tuple[Shown, np.ndarray]) -> int:
+            nonlocal cuts
+            cuts += answer[0].picture == "cut"  # a standstill begins windows anew, but the ball is where it was
+            return cuts
+
+        for _, shot in groupby(answered, key=of_shot):
             for frame, found in self._balls(shot, lag):
                 if found is None:
                     yield Point(frame.number, None, 0.0, "", frame.time, frame.picture)
@@ -360,17 +367,22 @@ class BallTracker(ModelHubMixin):
     ) -> Iterator[tuple[Shown, np.ndarray]]:
         """Each frame, `delay` frames later or at a cut if that is sooner, and its heatmap in the newest window.
 
-        A window that would reach back beyond its shot repeats the shot's first picture.
+        A repeated frame has the heatmap of the one it repeats. A window that would reach back beyond its shot repeats
+        the shot's first picture.
         """
         length = self.config.frames
         recent = deque(maxlen=length)  # pictures of the shot, without repetitions
         shot = heatmaps = None  # heatmaps: (T, H, W), of the window that ends with the newest picture
+        heatmap = None  # of the last answer
         count = 0  # pictures so far
         waiting = deque()  # (frame, its picture's number)
 
         def answer() -> tuple[Shown, np.ndarray]:
+            nonlocal heatmap
             frame, number = waiting.popleft()
-            return frame, heatmaps[length - 1 - (count - number)]
+            if frame.image is not None:
+                heatmap = heatmaps[length - 1 - (count - number)]
+            return frame, heatmap
 
         for frame in shown:
             if frame.image is not None:
