@@ -27,8 +27,8 @@ ALT = (
 
 ABLATION_PICTURE = "docs/ablation.png"
 ABLATION_ALT = (
-    "Left: F1 of each network on unseen venues, in all and by sport. Right: F1 of V5 trained on 70 % of the windows, "
-    "and on 70 % of the clips: on the rest, on what neither was trained on, and on unseen venues"
+    "Left: F1 of each network on unseen matches, in all and by sport. Right: F1 of V5 trained on 70 % of the windows, "
+    "and on 70 % of the clips: on the rest, on what neither was trained on, and on unseen matches"
 )
 PLACES = {"held_out": "own other 30 %", "shared": "held out by both", "val": "val"}
 
@@ -48,7 +48,7 @@ def accuracy_table() -> str:
     env = ", ".join(f"{name} {number}" for name, number in report["env"].items())
     protocols = dict.fromkeys(result["protocol"] for result in report["results"])
     note = (
-        f"Split `{report['split']}`: {len(clips)} clips from venues and matches that training never saw; "
+        f"Split `{report['split']}`: {len(clips)} clips of matches that training never saw; "
         + "".join(f"protocol `{name}`: {accuracy.PROTOCOLS[name]}; " for name in protocols)
         + f"a prediction is right within {report['tolerance_px']} px at 512 x 288. "
         "Intervals: 95 %, bootstrap over blocks of one second, optimistic because a split of few clips knows few "
@@ -129,12 +129,12 @@ def ablation_table(report: Mapping) -> str:
     windows = sum(stage["windows"] for stage in networks[0]["training"])
     hours = sum(stage["hours"] for each in (*networks, *leak["networks"].values()) for stage in each["training"])
     shares = {name: network["leak"]["windows_sharing_a_frame_percent"] for name, network in leak["networks"].items()}
-    venues = dict.fromkeys(f"{clip['clip'].split('/')[0]} {clip['group']}" for clip in report["data"]["val"])
+    matches = dict.fromkeys(f"{clip['clip'].split('/')[0]} {clip['group']}" for clip in report["data"]["val"])
     env = ", ".join(f"{name} {number}" for name, number in report["env"].items())
     notes = (
         f"Each network: {windows:,} windows of the train split from random weights, one seed, by "
         f"`benchmarks/training/{'`, `'.join(report['configs'])}`; one prediction a frame, threshold chosen on training "
-        f"clips; val: {len(report['data']['val'])} clips of other venues and matches ({', '.join(venues)}).",
+        f"clips; val: {len(report['data']['val'])} clips of other matches ({', '.join(matches)}).",
         f"The leak: V5 lite, every heatmap of every window, decoded as in the papers. Of the windows held out, "
         f"{shares['windows']:.1f} % share a frame with a training window where windows were divided, "
         f"{shares['clips']:.1f} % where clips were; {leak['shared_windows']:,} windows are held out by both.",
