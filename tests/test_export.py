@@ -92,7 +92,7 @@ def test_the_metadata_says_what_comes_before_and_after(tmp_path, weights):
     assert shapes == [["batch", 3, 3, HEIGHT, WIDTH], ["batch", 3, HEIGHT, WIDTH]]
     told = {entry.key: entry.value for entry in model.metadata_props}
     assert json.loads(told["config"])["threshold"] == 0.5
-    assert "3 consecutive RGB frames" in told["preprocessing"] and "above 0.5" in told["postprocessing"]
+    assert "3 consecutive RGB frames" in told["preprocessing"] and "highest peak above 0.5" in told["postprocessing"]
 
 
 def test_the_runtime_onnx_exports_once_and_gives_the_same_heatmaps(weights, cache, monkeypatch):
