@@ -23,7 +23,7 @@ a ball moves, and it corrects a first draft with a small Transformer that sees a
 ## What it cannot do
 
 - It knows what its training footage showed: courts filmed from behind or beside, by a camera that hardly moves.
-- A ball of a single pixel, a hand-held camera, cuts and slow motion are outside of that.
+- A ball of a single pixel, a hand-held camera and slow motion are outside of that.
 - Speeds are in pixels of the picture. They are not km/h: one camera does not know how far away the ball is.
 - It takes the one most likely ball; a second ball, a shoe or a white line may be taken for it.
 - Positions marked “filled in” or “corrected” were computed from their neighbours, not seen.
@@ -88,18 +88,24 @@ def _tables(pattern: str) -> list[str]:
 
 def _accuracy(report: dict) -> str:
     rows = [
-        [result["weights"], sport, score["total"], *(_ratio(score[name]) for name in ("precision", "recall", "f1"))]
+        [result["weights"], sport, score["total"], _ratio(score["precision"]), _ratio(score["recall"]), _f1(score)]
         for result in report["results"]
         for sport, score in result["by_sport"].items()
     ]
     caption = (
-        f"Accuracy on real footage, split “{report['split']}”: right within {report['tolerance_px']} px at 512 × 288"
+        f"Accuracy on real footage, split “{report['split']}”: right within {report['tolerance_px']} px at 512 × 288. "
+        "Intervals: 95 %, bootstrap over seconds of footage, optimistic where clips are few"
     )
-    return parts.table(caption, ["Weights", "Sport", "Frames", "Precision", "Recall", "F1"], rows)
+    return parts.table(caption, ["Weights", "Sport", "Frames", "Precision", "Recall", "F1 (95 %)"], rows)
 
 
 def _ratio(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
+
+
+def _f1(score: dict) -> str:
+    low, high = score["interval_95"]["f1"]
+    return "–" if score["f1"] is None else f"{score['f1']:.3f} ({low:.3f} to {high:.3f})"
 
 
 def _flops(report: dict) -> str:

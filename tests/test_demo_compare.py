@@ -120,6 +120,10 @@ def test_a_table_that_is_none_is_refused_in_plain_words(page, tmp_path):
 def test_about_shows_the_committed_figures(page):
     page.get_by_role("tab", name="About").click()
     shown = page.locator("#about-tables").inner_text()
+    (measured,) = json.loads((RESULTS / "accuracy_val.json").read_text())["results"]
+    score = measured["by_sport"]["all"]
+    low, high = score["interval_95"]["f1"]
+    assert f"{score['f1']:.3f} ({low:.3f} to {high:.3f})" in shown
     cost = json.loads((RESULTS / "flops.json").read_text())
     full = next(model for model in cost["models"] if model["model"] == "tracknet_v5")
     assert f"{full['params']:,}" in shown
