@@ -74,9 +74,9 @@ def export_onnx(model: nn.Module, config: WeightsConfig, path: Path) -> None:
             + ("; background: the median of the clip's frames, prepared alike" if config.background else "")
         ),
         postprocessing=(
-            f"heatmaps of windows that see the same frame are averaged; the ball is at the highest peak above "
-            f"{config.threshold:g}: the mean position, weighted by heat, of the connected pixels around it that reach half "
-            "its height; tracknetv5 also weighs all peaks of the frames before and after against each other"
+            "heatmaps of windows that see the same frame are averaged; the ball is at the highest peak above "
+            f"{config.threshold:g}: the mean position, weighted by heat, of the connected pixels around it that reach "
+            "half its height; tracknetv5 also weighs all peaks of the frames before and after against each other"
         ),
     )
     path = Path(path)
