@@ -353,6 +353,8 @@ def test_a_stream_is_given_its_background():
         next(tracker.stream(frames))
     with pytest.raises(ValueError, match="take no background"):
         next(redness().stream(frames, background=frames[0]))
+    with pytest.raises(ValueError, match="take no background"):
+        next(redness().detect("ball.mp4", background=frames[0]))
     assert len(list(tracker.stream(frames, background=median_background(frames)))) == 9
     background = tracker.model.calls[0][1][0, 0]
     assert background[:, 0].max() == 0 and background[:, WIDTH // 2].min() > 0.3  # black beside the picture

@@ -211,7 +211,12 @@ class BallTracker(ModelHubMixin):
 
         Args and errors as in `track`, and:
             background: as in `stream`; None to take the median of the part, if the weights need one.
+
+        Raises:
+            ValueError: a background that is not needed.
         """
+        if background is not None:
+            self._check_background(background)
         info = probe(video)
         letterbox = Letterbox((info.height, info.width), (self.config.height, self.config.width))
         part = dict(size=letterbox.content[2:], start=start, length=length)
