@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from os import PathLike
 
+import numpy as np
+
 from tracknetv5.draw import draw_ball
 from tracknetv5.trajectory import Trajectory
 from tracknetv5.video import VideoWriter, read_frames
@@ -34,7 +36,8 @@ def write_overlay(
     if trajectory.size is None or trajectory.fps is None or not len(trajectory):
         raise ValueError("an overlay needs a trajectory with frames, their size and their rate, as `track` returns it")
     trail = max(2, round(TRAIL_SECONDS * float(trajectory.fps)))
-    visible = trajectory.visible
+    visible, shot = trajectory.visible, trajectory.shot
+    begins = np.searchsorted(shot, shot)  # the first row of the shot that a row belongs to
     first, count = int(trajectory.frame[0]), len(trajectory)
     with VideoWriter(output, trajectory.size, trajectory.fps) as writer:
         for frame in read_frames(video, start=float(trajectory.time[0])):
@@ -45,7 +48,7 @@ def write_overlay(
                 frame.image,
                 tuple(trajectory.xy[row]) if visible[row] else None,
                 str(trajectory.source[row]),
-                trajectory.xy[max(0, row - trail) : row],
+                trajectory.xy[max(begins[row], row - trail) : row],
                 style,
             )
             writer.write(image, float(trajectory.time[row] - trajectory.time[0]))

@@ -1,0 +1,46 @@
+"""The ball is marked in its own frame, with a tail that stays within a shot."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from tracknetv5.overlay import write_overlay
+from tracknetv5.trajectory import Trajectory
+from tracknetv5.video import VideoWriter, read_frames
+
+SIZE = (144, 256)
+XY = np.array([[40.0 + 8 * k, 30.0] for k in range(5)] + [[200.0 - 8 * k, 110.0] for k in range(5)])
+
+
+@pytest.fixture
+def video(tmp_path):
+    with VideoWriter(tmp_path / "grey.mp4", SIZE, Fraction(25)) as writer:
+        for _ in XY:
+            writer.write(np.full((*SIZE, 3), 90, np.uint8))
+    return tmp_path / "grey.mp4"
+
+
+def marked(video, first: int = 0, cuts: tuple[int, ...] = ()) -> list[np.ndarray]:
+    """(H, W) bool for each frame from `first` on: what was drawn."""
+    frame = np.arange(first, len(XY))
+    count = len(frame)
+    trajectory = Trajectory(frame, frame / 25, XY[first:], np.ones(count), ["detected"] * count, SIZE, Fraction(25), cuts)
+    write_overlay(video, trajectory, video.with_name("ball.mp4"))
+    films = read_frames(video.with_name("ball.mp4")), read_frames(video, start=first / 25)
+    return [abs(a.image.astype(int) - b.image).max(2) > 40 for a, b in zip(*films, strict=True)]
+
+
+@pytest.mark.parametrize("first", [0, 4])
+def test_the_ring_is_around_the_ball_of_the_frame(video, first):
+    for drawn, ball in zip(marked(video, first, cuts=tuple(range(1, 10))), XY[first:], strict=True):  # no tails
+        y, x = np.nonzero(drawn)
+        assert x.size and np.hypot(x - ball[0], y - ball[1]).max() < 8
+
+
+def test_the_tail_stays_within_a_shot(video):
+    between = np.s_[50:95]  # rows that no ball of either half is in
+    assert all(drawn[between].any() for drawn in marked(video)[5:])
+    apart = marked(video, cuts=(5,))
+    assert not any(drawn[between].any() for drawn in apart)
+    assert [drawn.sum() > 1.1 * apart[0].sum() for drawn in apart] == [False, True, True, True, True] * 2
