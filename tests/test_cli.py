@@ -76,6 +76,15 @@ def test_two_inputs_of_one_name_are_refused_before_any_work(clip, weights, tmp_p
     assert not (tmp_path / "out").exists()
 
 
+def test_an_input_is_not_written_over_by_an_overlay(clip, weights, tmp_path):
+    match, film = tmp_path / "match.mp4", tmp_path / "match_ball.mp4"
+    for path in (match, film):
+        path.write_bytes(clip.read_bytes())
+    result = run(film, match, "--output", tmp_path, "--weights", weights, "--overlay")
+    assert result.exit_code == 1 and "match_ball.mp4: would be written over" in result.stderr
+    assert film.read_bytes() == clip.read_bytes() and len(list(tmp_path.iterdir())) == 2
+
+
 def test_a_cut_file_that_still_decodes_is_tracked_with_a_warning(weights, tmp_path):
     whole = tmp_path / "whole.mp4"
     write_rally(whole, frames=60, size=SIZE, seed=2)

@@ -6,7 +6,7 @@ import sys
 import time
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -21,7 +21,7 @@ def main() -> None:
     """Find the ball in every frame of a sports video."""
 
 
-def _fail(message: object) -> None:
+def _fail(message: object) -> NoReturn:
     """One line on standard error, and exit status 1."""
     typer.echo(f"error: {message}", err=True)
     raise typer.Exit(1)
@@ -80,6 +80,9 @@ def track(
     stems = [video.stem for video in videos]
     if twice := sorted({stem for stem in stems if stems.count(stem) > 1}):
         _fail(f"two inputs are called {twice[0]!r} and would write the same files: rename one or use two folders")
+    films = {(output / f"{stem}_ball.mp4").resolve() for stem in stems} if overlay else set()
+    if lost := [video for video in videos if video.resolve() in films]:
+        _fail(f"{lost[0]}: would be written over by the overlay of another input: choose another folder for the output")
     try:
         with launch() as (rank, processes):
             tracker = BallTracker.from_pretrained(
