@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -73,16 +74,23 @@ class SweepingTracker(BallTracker):
 
     candidates: list[list[tuple[float, float]]]  # [frame][threshold], pixels of the network's input
 
-    def link(self, heatmaps: Iterable[np.ndarray], lag: int | None = LAG) -> Iterator[Detection | None]:
-        seen = []
+    def link(
+        self, heatmaps: Iterable[np.ndarray], lag: int | None = LAG, gaps: Iterable[float] | None = None
+    ) -> Iterator[Detection | None]:
+        seen, between = [], []
 
         def noted() -> Iterator[list[Detection]]:
             for heatmap in heatmaps:
                 seen.append(peaks(heatmap))
                 yield seen[-1]
 
-        yield from linked(noted(), self.threshold, lag)
-        swept = (linked(seen, threshold, lag) for threshold in THRESHOLDS)
+        def noted_gaps() -> Iterator[float]:
+            for gap in repeat(1.0) if gaps is None else gaps:
+                between.append(gap)
+                yield gap
+
+        yield from linked(noted(), self.threshold, lag, noted_gaps())
+        swept = (linked(seen, threshold, lag, between) for threshold in THRESHOLDS)
         for row in zip(*swept, strict=True):
             self.candidates.append([NONE if ball is None else (ball.x, ball.y) for ball in row])
 

@@ -33,6 +33,15 @@ def test_where_nothing_else_is_known_the_threshold_decides(score, found):
     assert bool(*linked(detections([[(5.0, 5.0, score)]]), 0.5)) is found
 
 
+def test_a_ball_may_go_farther_in_a_longer_time():
+    frames = detections([[(60.0 * k, 50.0, 0.9)] for k in range(8)])
+    assert scores(linked(frames, 0.5)) == [0.0] * 8
+    assert scores(linked(frames, 0.5, gaps=[3.0] * 8)) == [0.9] * 8
+    # A picture shown three times: the ball of the next new one has had three times as long.
+    repeated = [frame for frame in frames for _ in range(3)]
+    assert scores(linked(repeated, 0.5)) == [0.9] * 24
+
+
 def test_nothing_follows_from_nothing():
     assert list(linked([], 0.5)) == []
     assert list(linked([[], []], 0.5)) == [None, None]

@@ -74,6 +74,27 @@ def lite(tmp_path_factory):
     return save_weights(create_model("tracknet_v5_lite").eval(), tmp_path_factory.mktemp("lite"), config, half=True)
 
 
+class Noting(BallTracker):
+    """Finds nothing, and notes how much time linking is told to have passed."""
+
+    def link(self, heatmaps, lag=LAG, gaps=None):
+        self.gaps = []
+        for _ in heatmaps:
+            self.gaps.append(next(gaps))
+            yield None
+
+
+def test_linking_is_told_how_much_time_has_passed(tmp_path):
+    tracker, (frames, _) = Noting(Redness(), redness().config), images(4)
+    with VideoWriter(tmp_path / "slow.mp4", (HEIGHT, WIDTH), Fraction(10)) as writer:
+        for frame in frames:
+            writer.write(frame)
+    tracker.track(tmp_path / "slow.mp4")
+    assert tracker.gaps[1:] == pytest.approx([3, 3, 3])
+    list(tracker.stream(frames))
+    assert tracker.gaps[1:] == [1, 1, 1]
+
+
 # --- one window
 
 

@@ -8,6 +8,7 @@ threshold; appearing and vanishing cost, and so does moving, up to the cost of d
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from math import log
 
 import numpy as np
@@ -15,14 +16,19 @@ import numpy as np
 from tracknetv5.heatmaps import Detection
 
 LAG = 8  # frames after which no later frame is waited for: longer changes no more on the footage it was chosen on
-# Chosen on training clips (benchmarks/training/README.md).
+# Chosen on training clips; benchmarks/decisions.py measures what it all gives.
 SWITCH = 3.0  # cost of appearing, and of vanishing, in log-odds
-STRIDE = 25.0  # pixels of the network's input: moving so far in a frame costs 1, twice as far 4
+STRIDE = 25.0  # pixels of the network's input: moving so far in 1 / RATE seconds costs 1, twice as far 4
+RATE = 30.0  # frames a second of most of that footage
+STANDING = 4.0  # frames of 1 / RATE seconds; a picture shown for longer does not let the ball jump farther
 CERTAIN = 1e-4  # probabilities count as no nearer to 0 and 1 than this
 
 
 def linked(
-    candidates: Iterable[Sequence[Detection]], threshold: float, lag: int | None = LAG
+    candidates: Iterable[Sequence[Detection]],
+    threshold: float,
+    lag: int | None = LAG,
+    gaps: Iterable[float] | None = None,
 ) -> Iterator[Detection | None]:
     """The ball in each frame of one shot, None where there is none.
 
@@ -34,12 +40,15 @@ def linked(
         threshold: in (0, 1); where nothing is known of the frames around it, a peak above it is a ball.
         lag: frames that are looked at before a frame is decided; None for all. 0 decides each frame as it comes, from
             the frames before it alone.
+        gaps: for each frame the time since the one before it, in frames of 1 / RATE seconds (that of the first counts
+            for nothing); None for a footage of that rate. Asked for after the frame's candidates.
     """
     base = _log_odds(threshold)
     # Of the frames not decided yet: what may be there, and for each of it, and first for nothing, which entry of the
     # frame before leads to it at the least cost; None for the same picture once more.
     waiting: deque[tuple[Sequence[Detection], np.ndarray | None]] = deque()
     worth = before = None  # (1 + K,) of the best path that ends with nothing, with each candidate; their (K, 2) places
+    elapsed = 0.0  # since the last new picture, in frames of 1 / RATE seconds
     shown = ball = None  # the candidates of the last frame that came; the ball in the last frame that was decided
 
     def decide() -> Detection | None:
@@ -52,8 +61,9 @@ def linked(
             ball = found[entry - 1] if entry else None
         return ball
 
-    for found in candidates:
+    for found, gap in zip(candidates, repeat(1.0) if gaps is None else gaps, strict=False):
         places = np.array([(each.x, each.y) for each in found]).reshape(-1, 2)
+        elapsed = max(gap, min(elapsed + gap, STANDING))
         gain = np.array([0.0, *(_log_odds(each.score) - base for each in found)])
         if worth is None:
             leads, worth = np.zeros(len(gain), int), gain
@@ -63,12 +73,13 @@ def linked(
             cost = np.zeros((len(worth), len(gain)))
             cost[0, 1:] = cost[1:, 0] = SWITCH
             moved = np.linalg.norm(before[:, None] - places, axis=2)
-            cost[1:, 1:] = np.minimum((moved / STRIDE) ** 2, 2 * SWITCH)
+            cost[1:, 1:] = np.minimum((moved / (STRIDE * elapsed)) ** 2, 2 * SWITCH)
             paths = worth[:, None] - cost
             leads = paths.argmax(0)
             worth = paths.max(0) + gain
         waiting.append((found, leads))
-        before, shown = places, found
+        if leads is not None:
+            before, shown, elapsed = places, found, 0.0
         if lag is not None and len(waiting) > lag:
             yield decide()
     while waiting:

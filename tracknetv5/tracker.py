@@ -19,7 +19,7 @@ from tracknetv5.card import model_card, write_picture
 from tracknetv5.export import cached_onnx, load_onnx
 from tracknetv5.geometry import Letterbox
 from tracknetv5.heatmaps import LEAST, Detection, HeatmapMerger, peaks
-from tracknetv5.linking import LAG, linked
+from tracknetv5.linking import LAG, RATE, linked
 from tracknetv5.live import LiveSource
 from tracknetv5.models.v5 import Inspection, TrackNetV5
 from tracknetv5.rectify import rectify
@@ -31,6 +31,7 @@ from tracknetv5.weights import RECTIFIER, WeightsConfig, load_weights, resolve, 
 from tracknetv5.windows import windows
 
 GPU_BATCH = 8  # windows a pass; on a CPU more than one is no faster
+LEAST_GAP = 0.1  # frames of 1 / RATE seconds; timestamps of damaged files can stand still
 
 
 class BallTracker(ModelHubMixin):
@@ -331,18 +332,28 @@ class BallTracker(ModelHubMixin):
                 waiting.append(frame)
                 yield heatmap
 
-        for found in self.link(heatmaps(), lag):
+        def gaps() -> Iterator[float]:
+            before = None
+            while True:
+                frame = waiting[-1]  # whose heatmap was asked for just now
+                yield LEAST_GAP if before is None else max(_frames_between(before, frame), LEAST_GAP)
+                before = frame
+
+        for found in self.link(heatmaps(), lag, gaps()):
             yield waiting.popleft(), found
 
-    def link(self, heatmaps: Iterable[np.ndarray], lag: int | None = LAG) -> Iterator[Detection | None]:
+    def link(
+        self, heatmaps: Iterable[np.ndarray], lag: int | None = LAG, gaps: Iterable[float] | None = None
+    ) -> Iterator[Detection | None]:
         """The ball in each frame of one shot, None where there is none, in pixels of the network's input.
 
         Args:
             heatmaps: (H, W) float32 in [0, 1], in order.
             lag: heatmaps that are looked at before one is decided; None for all, 0 for none.
+            gaps: as in `linked`.
         """
         least = min(LEAST, self.threshold)
-        return linked((peaks(heatmap, least) for heatmap in heatmaps), self.threshold, lag)
+        return linked((peaks(heatmap, least) for heatmap in heatmaps), self.threshold, lag, gaps)
 
     def _by_shot(
         self, shown: Iterable[Shown], background: torch.Tensor | None, batch: int
@@ -513,6 +524,13 @@ def _device(name: str) -> torch.device:
         reason = str(error).splitlines()[0]
         raise ValueError(f'device {name!r} cannot be used: {reason}; "cpu" always can') from error
     return torch.device(name)
+
+
+def _frames_between(before: Shown, frame: Shown) -> float:
+    """The time between two frames, in frames of 1 / RATE seconds; without timestamps, by their numbers."""
+    if before.time is None or frame.time is None:
+        return frame.number - before.number
+    return (frame.time - before.time) * RATE
 
 
 def _chain_checked(first: np.ndarray, rest: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
