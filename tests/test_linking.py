@@ -76,7 +76,7 @@ def test_the_path_is_the_cheapest_of_all(threshold):
 
 @pytest.mark.parametrize("lag", [0, 2, LAG, None])
 def test_a_picture_shown_again_is_answered_alike_and_counts_once(lag):
-    flash, shoe, ball = (200.0, 20.0, 0.8), (30.0, 50.0, 0.7), (12.0, 50.0, 0.9)
+    flash, shoe, ball = (200.0, 20.0, 0.8), (60.0, 50.0, 0.7), (12.0, 50.0, 0.9)
     order = [0] * 3 + [1] * 20 + [2, 3, 3, 4, 4, 4]
     pictures = detections([[], [flash], [ball], [(14.0, 50.0, 0.55), shoe], [(16.0, 50.0, 0.9)]])
     once = list(linked(pictures, 0.5, lag=None))
