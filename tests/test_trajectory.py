@@ -100,6 +100,18 @@ def test_speed_is_per_second_and_not_carried_across_gaps():
     np.testing.assert_allclose(skipped.speed()[:4], [np.nan, 150, 150, np.nan])
 
 
+def test_a_repeated_frame_neither_stops_the_ball_nor_hurries_it():
+    xy = [(0, 0), (3, 4), (3, 4), (9, 12), (12, 16)]
+    moved = replace(trajectory(xy, time=[0, 0.1, 0.2, 0.3, 0.4]), repeats=(2,))
+    np.testing.assert_allclose(moved.speed(), [np.nan, 50, 50, 50, 50])
+
+
+def test_a_repeated_frame_is_no_second_look_at_the_flight():
+    seen = trajectory(np.full((30, 2), 100.0), hidden=(11, 12))
+    assert seen.fill_gaps(5).visible.all()
+    assert not replace(seen, repeats=(6, 7, 8, 9)).fill_gaps(5).visible[11:13].any()  # two looks are left before it
+
+
 # --- cuts
 
 

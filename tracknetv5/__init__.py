@@ -6,7 +6,7 @@ from tracknetv5.trajectory import Point, Trajectory
 from tracknetv5.video import VideoError, VideoWarning
 from tracknetv5.weights import WeightsError
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "BallTracker",
     "Point",

@@ -137,14 +137,19 @@ class Trajectory:
         return list(zip(first.tolist(), last.tolist(), strict=True))
 
     def speed(self) -> np.ndarray:
-        """(N,) float64 pixels per second since the frame before.
+        """(N,) float64 pixels per second since the frame before, or since the one that this repeats.
 
-        NaN without a ball there or here, across a cut, or without a known time.
+        NaN without a ball there or here, across a cut, or without a known time. A repeated frame has the speed of the
+        one that it repeats.
         """
         speed = np.full(len(self), np.nan)
-        distance = np.linalg.norm(np.diff(self.xy, axis=0), axis=1)
-        linked = (np.diff(self.frame) == 1) & (np.diff(self.shot) == 0)
-        speed[1:] = np.where(linked, distance / np.diff(self.time), np.nan)
+        new = np.flatnonzero(~np.isin(self.frame, self.repeats))
+        distance = np.linalg.norm(np.diff(self.xy[new], axis=0), axis=1)
+        linked = (np.diff(self.frame[new]) == np.diff(new)) & (np.diff(self.shot[new]) == 0)
+        speed[new[1:]] = np.where(linked, distance / np.diff(self.time[new]), np.nan)
+        if len(new):
+            repeated = new[np.maximum(np.searchsorted(new, np.arange(len(self)), side="right") - 1, 0)]
+            speed = speed[repeated]
         return speed
 
     def fill_gaps(self, max_frames: int) -> "Trajectory":
@@ -176,7 +181,8 @@ class Trajectory:
         """(after - before - 1, 2) positions between two rows, None if the motion on the two sides does not agree."""
         clock = self.frame.astype(np.float64) if np.isnan(self.time).any() else self.time
         clock = clock - (clock[before] + clock[after]) / 2
-        seen = np.flatnonzero((self.source == "detected") & (self.shot == self.shot[before]))
+        new = ~np.isin(self.frame, self.repeats)  # a repeated frame is no second look
+        seen = np.flatnonzero((self.source == "detected") & (self.shot == self.shot[before]) & new)
         left = seen[(seen > before - FIT_FRAMES) & (seen <= before)]
         right = seen[(seen >= after) & (seen < after + FIT_FRAMES)]
         if min(left.size, right.size) < FIT_POINTS:

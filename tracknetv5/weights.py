@@ -50,7 +50,7 @@ class WeightsConfig:
     background: bool = False  # whether the network also takes the clip's median frame
     channel_order: str = "RGB"  # or "BGR"; values in [0, 1]
     resize: str = "area"  # averaging resize, letterboxed with black to keep the aspect ratio
-    threshold: float = 0.5  # a heatmap's peak must exceed it to count as a ball
+    threshold: float = 0.5  # a heatmap's peak above it is a ball, if no frame around speaks against it
     step: int | None = None  # frames between windows; None becomes the window's length, which sees every frame once
     ensemble: str = "mean"  # of the windows that see a frame; "triangular": most weight on those that see it mid-window
     rectifier: bool = False  # whether the folder `rectifier` holds a network that fills the trajectory's gaps
