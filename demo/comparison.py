@@ -103,13 +103,14 @@ def write_film(comparison: Comparison, path: Path, style: str, progress: Callabl
         height, width = round(height * PANE_WIDTH / width), PANE_WIDTH
     box = Letterbox(a.size, (height, width))
     tracks = [box.to_model(a.xy), box.to_model(comparison.b)]
+    begins = np.searchsorted(a.shot, a.shot)  # no tail reaches back across a cut
     with VideoWriter(path, (height, 2 * width), a.fps) as writer:
         for row, frame in enumerate(read_frames(comparison.video, size=(height, width), start=comparison.start)):
             if row == total:
                 break
             panes = []
             for xy, source, name in zip(tracks, ("detected", "rectified"), "AB", strict=True):
-                trail = [tuple(point) for point in xy[max(0, row - 12) : row]]
+                trail = [tuple(point) for point in xy[max(begins[row], row - 12) : row]]
                 pane = draw_ball(frame.image, None if np.isnan(xy[row, 0]) else tuple(xy[row]), source, trail, style)
                 cv2.putText(
                     pane, name, (12, height - 14), cv2.FONT_HERSHEY_SIMPLEX, 1.0, COLOURS[source], 2, cv2.LINE_AA
