@@ -1,4 +1,4 @@
-"""Tables and pictures of README.md, made from benchmarks/results.
+"""Tables and pictures of README.md and benchmarks/training/README.md, made from benchmarks/results.
 
     python -m benchmarks.report
 
@@ -225,30 +225,47 @@ def _ablation_block() -> str:
     return f"{ablation_table(ablation_report())}\n\n![{ABLATION_ALT}]({ABLATION_PICTURE})"
 
 
-def tables() -> dict[str, Callable[[], str]]:
-    """What makes each block; only of results that are there."""
-    made = {"accuracy": accuracy_table}
+def decisions_table() -> str:
+    """What each way of looking and deciding gives on val, and what it costs."""
+    report = _result("decisions_val.json")
+    rows = [["heatmaps", "decision", "threshold", "F1 on val (95 %)", "network, ms a frame", "decision, ms a frame"]]
+    for way in report["ways"]:
+        costs = f"{way['network_ms_per_frame']:.1f}", f"{way['decision_ms_per_frame']:.2f}"
+        rows.append([way["look"], way["decision"], str(way["threshold"]), _interval(way["by_sport"]["all"]), *costs])
+    env = ", ".join(f"{name} {number}" for name, number in report["env"].items())
+    note = (
+        f"Thresholds from {len(report['thresholds_from'])} training clips; {report['machine']['cpu']}, "
+        f"{report['machine']['cores']} cores; {env}. Command: `{report['command']}`."
+    )
+    return f"{_markdown(rows)}\n\n{note}"
+
+
+def pages() -> dict[str, dict[str, Callable[[], str]]]:
+    """The pages with blocks and what makes each block; only of results that are there."""
+    readme = {"accuracy": accuracy_table}
     if _result("errors_val.json"):
-        made["errors"] = errors_table
+        readme["errors"] = errors_table
     if ablation_report():
-        made["ablation"] = _ablation_block
-    return made
+        readme["ablation"] = _ablation_block
+    training = {"decisions": decisions_table} if _result("decisions_val.json") else {}
+    return {"README.md": readme, "benchmarks/training/README.md": training}
 
 
-def filled(text: str) -> str:
+def filled(text: str, tables: Mapping[str, Callable[[], str]]) -> str:
     """The text with every table made anew."""
-    for name, make in tables().items():
+    for name, make in tables.items():
         block = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         table = make()
         text, found = block.subn(lambda match, table=table: f"{match[1]}{table}\n{match[2]}", text)
         if not found:
-            raise ValueError(f"README.md has no block {name}: write <!-- {name} --> and <!-- /{name} --> around it")
+            raise ValueError(f"there is no block {name}: write <!-- {name} --> and <!-- /{name} --> around it")
     return text
 
 
 def main() -> None:
-    readme = ROOT / "README.md"
-    readme.write_text(filled(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    for page, tables in pages().items():
+        path = ROOT / page
+        path.write_text(filled(path.read_text(encoding="utf-8"), tables), encoding="utf-8")
     draw_accuracy(accuracy_report(), ROOT / PICTURE)
     if measured := ablation_report():
         draw_ablation(measured, ROOT / ABLATION_PICTURE)

@@ -261,8 +261,9 @@ def test_the_tables_and_the_picture(finished, tmp_path, monkeypatch):
     (tmp_path / "accuracy_val.json").write_text((report.RESULTS / "accuracy_val.json").read_text())
     monkeypatch.setattr(report, "RESULTS", tmp_path)
     text = "<!-- accuracy -->\n<!-- /accuracy -->\n<!-- ablation -->\nold\n<!-- /ablation -->\n"
-    assert "old" in report.filled(text)  # no result, no table
+    assert "old" in report.filled(text, report.pages()["README.md"])  # no result, no table
     shutil.copy(finished / "ablation.json", tmp_path)
-    assert f"<!-- ablation -->\n{table}" in report.filled(text)
+    made = report.pages()["README.md"]
+    assert f"<!-- ablation -->\n{table}" in report.filled(text, made)
     with pytest.raises(ValueError, match="no block ablation"):
-        report.filled("<!-- accuracy -->\n<!-- /accuracy -->\n")
+        report.filled("<!-- accuracy -->\n<!-- /accuracy -->\n", made)

@@ -10,18 +10,23 @@ from benchmarks.protocols import THRESHOLDS
 from benchmarks.report import filled
 from tracknetv5.metrics import Counts
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
 
 
-def test_tables_are_fresh():
-    text = README.read_text(encoding="utf-8")
-    assert filled(text) == text, "run python -m benchmarks.report"
-    assert report.PICTURE not in text or (README.parent / report.PICTURE).is_file()
+def readme_tables() -> dict:
+    return report.pages()["README.md"]
+
+
+@pytest.mark.parametrize("page", report.pages())
+def test_tables_are_fresh(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert filled(text, report.pages()[page]) == text, "run python -m benchmarks.report"
+    assert report.PICTURE not in text or (ROOT / report.PICTURE).is_file()
 
 
 def test_a_missing_block_is_named():
     with pytest.raises(ValueError, match="accuracy"):
-        filled("# no tables here")
+        filled("# no tables here", readme_tables())
 
 
 def written(tmp_path, monkeypatch, *results: dict) -> dict:
@@ -72,13 +77,24 @@ def test_picture_of_the_breakdown(tmp_path, monkeypatch):
 
 def test_errors_are_listed_by_cause_once_they_are_counted(tmp_path, monkeypatch):
     monkeypatch.setattr(report, "RESULTS", tmp_path)
-    assert "errors" not in report.tables()
+    assert "errors" not in readme_tables()
     counted = {"command": "e", "split": "val", "threshold": 0.4, "frames": {"padel": 9, "tennis": 8}}
     counted |= {"errors": {"padel": {"blurred": 2, "other": 1}, "tennis": {"blurred": 0, "other": 4}}}
     (tmp_path / "errors_val.json").write_text(json.dumps(counted | {"rules": {"blurred": "fast", "other": "rest"}}))
-    table = report.tables()["errors"]()
+    table = readme_tables()["errors"]()
     assert "| blurred | 2 | 0 | fast |" in table and "| all | 3 of 9 frames | 4 of 8 frames |" in table
     assert "painted over" not in table
     rates = {"padel": {"frames": 30, "seconds": 1.0, "found": 3, "false_balls_per_second": 3.0}}
     (tmp_path / "erased_val.json").write_text(json.dumps({"command": "f", "by_sport": rates}))
-    assert "padel 3.00 (3 in 30 frames)" in report.tables()["errors"]()
+    assert "padel 3.00 (3 in 30 frames)" in readme_tables()["errors"]()
+
+
+def test_ways_of_deciding_are_listed_with_their_cost(tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    assert not report.pages()["benchmarks/training/README.md"]
+    f1 = Counts(tp=1, fn=1).as_dict() | {"interval_95": {"f1": [0.5, 0.75]}}
+    way = {"look": "l", "decision": "d", "threshold": 0.4, "network_ms_per_frame": 12.345, "decision_ms_per_frame": 0.5}
+    content = {"command": "c", "env": {"python": "3"}, "machine": {"cpu": "x", "cores": 2}, "thresholds_from": ["a", "b"]}
+    (tmp_path / "decisions_val.json").write_text(json.dumps(content | {"ways": [way | {"by_sport": {"all": f1}}]}))
+    table = report.pages()["benchmarks/training/README.md"]["decisions"]()
+    assert "| l | d | 0.4 | 0.667 (0.500 to 0.750) | 12.3 | 0.50 |" in table and "2 training clips; x, 2 cores" in table
