@@ -94,7 +94,7 @@ def test_ways_of_deciding_are_listed_with_their_cost(tmp_path, monkeypatch):
     assert not report.pages()["benchmarks/training/README.md"]
     f1 = Counts(tp=1, fn=1).as_dict() | {"interval_95": {"f1": [0.5, 0.75]}}
     way = {"look": "l", "decision": "d", "threshold": 0.4, "network_ms_per_frame": 12.345, "decision_ms_per_frame": 0.5}
-    content = {"command": "c", "env": {"python": "3"}, "machine": {"cpu": "x", "cores": 2}, "thresholds_from": ["a", "b"]}
+    content = {"command": "c", "env": {"python": "3"}, "machine": {"cpu": "x", "cores": 2}, "thresholds_from": [1, 2]}
     (tmp_path / "decisions_val.json").write_text(json.dumps(content | {"ways": [way | {"by_sport": {"all": f1}}]}))
     table = report.pages()["benchmarks/training/README.md"]["decisions"]()
     assert "| l | d | 0.4 | 0.667 (0.500 to 0.750) | 12.3 | 0.50 |" in table and "2 training clips; x, 2 cores" in table
