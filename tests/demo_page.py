@@ -23,7 +23,7 @@ TRAINED = DEFAULT in available() or "TRACKNETV5_WEIGHTS" in os.environ
 
 
 @pytest.fixture(scope="session")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
+def page_weights(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The default weights; where none are bundled, random ones, which also find something."""
     if TRAINED:
         return os.environ.get("TRACKNETV5_WEIGHTS", DEFAULT)
@@ -40,7 +40,7 @@ def trained() -> None:
 
 
 @pytest.fixture(scope="session")
-def address(weights: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(page_weights: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of `python app.py`, started as a visitor of the README would."""
     pytest.importorskip("gradio", reason="the demo needs gradio: pip install tracknetv5[demo]")
     with socket.socket() as free:
@@ -48,7 +48,7 @@ def address(weights: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         port = free.getsockname()[1]
     folder = tmp_path_factory.mktemp("page")
     settings = {
-        "TRACKNETV5_WEIGHTS": weights,
+        "TRACKNETV5_WEIGHTS": page_weights,
         "GRADIO_SERVER_NAME": "127.0.0.1",
         "GRADIO_SERVER_PORT": str(port),
         "GRADIO_TEMP_DIR": str(folder / "files"),

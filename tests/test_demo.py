@@ -27,10 +27,10 @@ def clip(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def expected(clip, weights, tmp_path_factory) -> str:
+def expected(clip, page_weights, tmp_path_factory) -> str:
     """The CSV that the library itself writes for the clip."""
     path = tmp_path_factory.mktemp("expected") / "rally.csv"
-    BallTracker.from_pretrained(weights).track(clip).to_csv(path)
+    BallTracker.from_pretrained(page_weights).track(clip).to_csv(path)
     return path.read_text()
 
 

@@ -26,10 +26,10 @@ def clip(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def tables(clip, weights, tmp_path_factory) -> tuple[Path, Path]:
+def tables(clip, page_weights, tmp_path_factory) -> tuple[Path, Path]:
     """What the network finds, as labels; and the same with frame 5 moved by 30 pixels and frame 9 without a ball."""
     folder = tmp_path_factory.mktemp("tables")
-    found = BallTracker.from_pretrained(weights).track(clip)
+    found = BallTracker.from_pretrained(page_weights).track(clip)
     labels, other = folder / "labels.csv", folder / "other.csv"
     for path in (labels, other):
         with path.open("w", newline="") as file:
@@ -54,7 +54,7 @@ def page(browser, address):
     page.close()
 
 
-def test_a_network_against_a_table_scored_by_labels(page, clip, tables, weights, tmp_path):
+def test_a_network_against_a_table_scored_by_labels(page, clip, tables, page_weights, tmp_path):
     page.set_input_files("#video input[type=file]", clip)
     page.wait_for_selector("text=Ready.")
     page.get_by_role("tab", name="Compare").click()
@@ -92,9 +92,9 @@ def test_what_is_said_of_a_frame_without_a_label_is_not_cut():
     assert [row[2:4] for row in rows] == [["not known", "not known"]]
 
 
-def test_a_later_part_is_compared_and_keeps_the_numbers_of_the_video(clip, tables, weights, monkeypatch):
+def test_a_later_part_is_compared_and_keeps_the_numbers_of_the_video(clip, tables, page_weights, monkeypatch):
     tab = pytest.importorskip("demo.tab_compare")
-    monkeypatch.setattr(tab.models, "offered", lambda: {"ours": weights})
+    monkeypatch.setattr(tab.models, "offered", lambda: {"ours": page_weights})
     visitor = SimpleNamespace(session_hash="visitor")
     labels, other = map(str, tables)
     with closing(tab.compare(tab.MINE, str(clip), 0.25, "ours", tab.TABLE, other, labels, "ring", visitor)) as pages:

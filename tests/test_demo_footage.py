@@ -26,10 +26,10 @@ def clip(tmp_path):
 
 
 @pytest.fixture
-def name(weights, monkeypatch) -> str:
+def name(page_weights, monkeypatch) -> str:
     """The weights under the name by which the page offers them."""
-    monkeypatch.setattr(models, "offered", lambda: {"ours": weights})
-    tracker = BallTracker.from_pretrained(weights)
+    monkeypatch.setattr(models, "offered", lambda: {"ours": page_weights})
+    tracker = BallTracker.from_pretrained(page_weights)
     monkeypatch.setattr(models, "load", lambda _: tracker)
     return "ours"
 

@@ -53,7 +53,7 @@ def test_arrow_keys_step_and_the_words_follow(page):
     page.wait_for_selector(f"#inside-words >> text=Frame {before}:")
 
 
-def test_values_under_the_pointer_are_the_networks(page, clip, weights):
+def test_values_under_the_pointer_are_the_networks(page, clip, page_weights):
     page.get_by_label("Zoom in on the ball").uncheck()
     page.wait_for_function("document.querySelector('#inside-decision img').getAttribute('width') === '512'")
     page.locator("#inside-decision img").first.hover(position={"x": 100, "y": 60})
@@ -66,7 +66,7 @@ def test_values_under_the_pointer_are_the_networks(page, clip, weights):
 
     start = chosen // 3 * 3
     images = np.stack([f.image for f in read_frames(clip)][start : start + 3])
-    tracker = BallTracker.from_pretrained(weights)
+    tracker = BallTracker.from_pretrained(page_weights)
     with torch.inference_mode():
         seen = tracker.model.inspect(torch.from_numpy(images).permute(0, 3, 1, 2)[None].float() / 255)
     assert float(shown["Logit"]) == pytest.approx(seen.logits[0, chosen - start, y, x].item(), abs=0.02)

@@ -25,8 +25,8 @@ from demo.tracking import Cancelled, Progress, Result, run  # noqa: E402
 
 
 @pytest.fixture(scope="module")
-def tracker(weights) -> BallTracker:
-    return BallTracker.from_pretrained(weights)
+def tracker(page_weights) -> BallTracker:
+    return BallTracker.from_pretrained(page_weights)
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def test_a_run_does_not_tell_of_another_visitors_damaged_video(tracker, clip, tm
 
 
 def test_the_video_is_drawn_in_the_style_that_was_chosen(tracker, clip, tmp_path):
-    job, films = guard.check(str(clip), 0, 0.3), []
+    job, films = guard.check(str(clip), 0, 1.0), []
     for style in STYLES:
         (tmp_path / style).mkdir()
         *_, result = run(tracker, job, tmp_path / style, threading.Event(), style=style)

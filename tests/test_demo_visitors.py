@@ -55,13 +55,13 @@ def table(page) -> str:
     return Path(event.value.path()).read_text()
 
 
-def test_two_visitors_at_once_get_their_own_results(visit, clips, weights, tmp_path):
+def test_two_visitors_at_once_get_their_own_results(visit, clips, page_weights, tmp_path):
     pages = [visit(), visit()]
     for page, clip in zip(pages, clips, strict=False):
         upload(page, clip)
     for page in pages:
         page.click("#go")
-    tracker = BallTracker.from_pretrained(weights)
+    tracker = BallTracker.from_pretrained(page_weights)
     for page, clip in zip(pages, clips, strict=False):
         page.wait_for_selector("#status >> text=Done in")
         page.wait_for_selector("#download-csv")
