@@ -11,8 +11,8 @@ import numpy as np
 from demo import charts, footage, guard, models, parts, pictures
 from demo.comparison import Comparison, aligned, write_film
 from demo.runs import Runs
-from demo.tab_inside import MINE, start_choice
-from demo.tab_track import EXAMPLE_NAMES, EXAMPLES, QUEUE, RUNS_AT_ONCE, examples, style_choice
+from demo.tab_inside import MINE, clip_choice
+from demo.tab_track import EXAMPLES, QUEUE, RUNS_AT_ONCE, style_choice
 from demo.tracking import Cancelled, Progress, detect, rendered
 from tracknetv5.trajectory import Trajectory
 from tracknetv5.video import VideoError
@@ -49,13 +49,7 @@ def build(video: gr.Video) -> None:
         "another tool that wrote a table. If you know where the ball really was, add that table, and both are scored. "
         "Tables are CSV files with the columns Frame, Visibility, X and Y."
     )
-    clips = [(EXAMPLE_NAMES.get(clip.stem, clip.stem), clip.stem) for clip in examples()]
-    with gr.Row():
-        clip = gr.Radio(
-            [*clips, (MINE, MINE)], value=clips[0][1] if clips else MINE, label="Clip", elem_id="compare-clip",
-            scale=4, min_width=280,
-        )  # fmt: skip
-        start = start_choice("compare-start")
+    clip, start = clip_choice("compare")
     with gr.Row(equal_height=False):
         with gr.Column(min_width=280):
             a = gr.Radio(names, value=names[0], label="A", elem_id="compare-a")

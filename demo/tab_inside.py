@@ -67,13 +67,7 @@ def build(video: gr.Video, tab: gr.Tab) -> None:
         f"How `{name}` finds the ball in one frame, from top to bottom. Choose a frame, or jump to an interesting one; "
         "point at a picture for the numbers behind it."
     )
-    clips = [(EXAMPLE_NAMES.get(clip.stem, clip.stem), clip.stem) for clip in examples()]
-    with gr.Row():
-        clip = gr.Radio(
-            [*clips, (MINE, MINE)], value=clips[0][1] if clips else MINE, label="Clip", elem_id="inside-clip",
-            scale=4, min_width=280,
-        )  # fmt: skip
-        start = start_choice("inside-start")
+    clip, start = clip_choice("inside")
     with gr.Row(equal_height=True):
         frame = gr.Slider(0, 1, value=0, step=1, label="Frame", elem_id="inside-frame", scale=5, min_width=280,
                           info="Arrow keys step.", buttons=[])  # fmt: skip
@@ -182,11 +176,19 @@ def build(video: gr.Video, tab: gr.Tab) -> None:
         html.select(read, [*place, a_slider, b_slider], readout, **swift)
 
 
-def start_choice(elem_id: str) -> gr.Number:
-    return gr.Number(
-        0, label="Start (seconds)", minimum=0, info=f"{footage.SECONDS:.0f} seconds from there.", scale=1,
-        min_width=150, elem_id=elem_id,
-    )  # fmt: skip
+def clip_choice(tab: str) -> tuple[gr.Radio, gr.Number]:
+    """Which clip, and from where; element ids begin with the tab's name."""
+    clips = [(EXAMPLE_NAMES.get(clip.stem, clip.stem), clip.stem) for clip in examples()]
+    with gr.Row():
+        clip = gr.Radio(
+            [*clips, (MINE, MINE)], value=clips[0][1] if clips else MINE, label="Clip", elem_id=f"{tab}-clip",
+            scale=4, min_width=280,
+        )  # fmt: skip
+        start = gr.Number(
+            0, label="Start (seconds)", minimum=0, info=f"{footage.SECONDS:.0f} seconds from there.", scale=1,
+            min_width=150, elem_id=f"{tab}-start",
+        )  # fmt: skip
+    return clip, start
 
 
 def _footage(clip: str, video: str | None, start: float | None) -> footage.Footage:

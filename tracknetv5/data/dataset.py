@@ -21,7 +21,7 @@ class SamplingOptions:
     sports: Mapping[str, float] = field(default_factory=dict)  # relative share of every sport; default: its frame count
     strides: tuple[float, ...] = (1.0,)  # probability of taking every 1st, 2nd, ... frame: a faster ball
     errors: str = ""  # frames.csv of benchmarks.errors on the training clips: what was wrong is drawn more often
-    extra: float = 3.0  # a frame that was wrong is drawn this many times more often than one that was right
+    extra: float = 3.0  # weight of a frame that was wrong, on top of the 1 that every frame has
     windows: str = ""  # CSV with columns clip ("sport/name") and centre (a frame): no other window is drawn
 
 
