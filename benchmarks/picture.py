@@ -13,7 +13,6 @@ import numpy as np
 from tracknetv5 import BallTracker
 from tracknetv5.draw import draw_ball, heat_overlay, polarity_image
 from tracknetv5.geometry import Letterbox
-from tracknetv5.heatmaps import decode
 from tracknetv5.video import read_frames
 
 ROOT = Path(__file__).parents[1]
@@ -30,7 +29,7 @@ def panels() -> list[np.ndarray]:
     seen = tracker.inspect(images)
     brighter, darker = np.sqrt(seen.polarity[0, 0].numpy())  # the square root shows faint motion, too
     draft, refined = (part[0, 1].sigmoid().numpy() for part in (seen.gated_draft, seen.logits))
-    found = decode(refined, tracker.threshold)
+    (found,) = tracker.link([refined])
     grey = cv2.cvtColor(cv2.cvtColor(images[1], cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB) // 2
     result = heat_overlay(grey, refined, 1.0)
     if found is not None:

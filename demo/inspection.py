@@ -12,7 +12,8 @@ import torch
 from demo import models
 from demo.footage import Footage
 from demo.models import INFERENCE, SLICE_SECONDS
-from tracknetv5.heatmaps import Detection, decode
+from tracknetv5.heatmaps import Detection, peaks
+from tracknetv5.linking import linked
 from tracknetv5.models import TrackNetV5
 from tracknetv5.models.motion import MotionDirectionDecoupling, MotionOptions
 from tracknetv5.tracker import BallTracker
@@ -63,13 +64,14 @@ class Window:
     def decisions(self, frame: int) -> tuple[Detection | None, Detection | None]:
         """The ball by the draft alone and by the refined heatmap, in model pixels.
 
-        The draft's is its hottest place. Its blobs mean nothing: where nothing moved the gate leaves it undecided.
+        The draft's is its hottest place: where nothing moved, the gate leaves it undecided.
         """
         heat = self.drafted(frame)
         y, x = np.unravel_index(heat.argmax(), heat.shape)
         found = heat[y, x] > max(self.threshold, UNDECIDED)
         draft = Detection(float(x), float(y), float(heat[y, x])) if found else None
-        return draft, decode(self.refined(frame), self.threshold)
+        # As the tracker decides where it knows nothing of the frames around.
+        return draft, next(linked([peaks(self.refined(frame))], self.threshold))
 
 
 def window_of(row: int, count: int, length: int = 3) -> int:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tracknetv5.heatmaps import PEAKS, HeatmapMerger, decode, decode_reference, decode_reference_v3, peaks
+from tracknetv5.heatmaps import PEAKS, HeatmapMerger, decode_reference, decode_reference_v3, peaks
 from tracknetv5.windows import windows
 
 EMPTY = np.zeros((288, 512), np.float32)
@@ -70,52 +70,65 @@ def test_windows_that_do_not_follow_are_refused():
             HeatmapMerger(*arguments)
 
 
-# --- heatmap -> position
+# --- heatmap -> positions
 
 
 @pytest.mark.parametrize("ball", [(100.3, 50.8), (255.5, 143.5), (8.2, 9.7), (503.0, 279.4)])
 def test_sub_pixel_centroid(ball):
-    detection = decode(gaussian(*ball), 0.1)
-    np.testing.assert_allclose((detection.x, detection.y), ball, atol=0.05)
+    (detection,) = peaks(gaussian(*ball))
+    np.testing.assert_allclose((detection.x, detection.y), ball, atol=0.1)
     assert 0.84 < detection.score <= 0.9
 
 
 @pytest.mark.parametrize("corner", [(0, 0), (511, 287)])
 def test_a_ball_in_the_corner(corner):
-    assert decode(heatmap_of({corner: 0.8}), 0.5) == decode(heatmap_of({corner: 0.8}), 0.1)
-    detection = decode(heatmap_of({corner: 0.8}), 0.5)
+    (detection,) = peaks(heatmap_of({corner: 0.8}))
     assert (detection.x, detection.y) == corner
 
 
-def test_weights_are_the_heat():
-    detection = decode(heatmap_of({(10, 20): 0.9, (11, 20): 0.6}), 0.5)
+def test_weights_are_the_heat_of_what_reaches_half_the_height():
+    (detection,) = peaks(heatmap_of({(10, 20): 0.9, (11, 20): 0.6, (12, 20): 0.44}))
     assert (detection.x, detection.y) == (pytest.approx(10.4), pytest.approx(20))
     assert detection.score == pytest.approx(0.9)
 
 
-def test_the_threshold_is_exclusive_and_nothing_above_it_is_no_ball():
-    assert decode(EMPTY, 0.5) is None
-    assert decode(heatmap_of({(10, 20): 0.5}), 0.5) is None
-    assert decode(np.full_like(EMPTY, np.nan), 0.5) is None
-    assert decode(heatmap_of({(10, 20): 0.51}), 0.5) is not None
+def test_the_least_is_exclusive():
+    assert peaks(heatmap_of({(10, 20): 0.5}), 0.5) == []
+    assert len(peaks(heatmap_of({(10, 20): 0.51}), 0.5)) == 1
 
 
-def test_the_largest_sum_wins_over_the_largest_peak_and_the_largest_area():
-    sharp = {(10, 10): 1.0}
-    wide = {(100 + i, 200): 0.51 for i in range(4)}  # sum 2.04
-    hot = {(300, 30): 0.9, (301, 30): 0.9, (302, 30): 0.9}  # sum 2.7
-    detection = decode(heatmap_of(sharp | wide | hot), 0.5)
-    assert (detection.x, detection.y) == (pytest.approx(301), pytest.approx(30))
-
-
-def test_pixels_that_touch_at_a_corner_are_one_blob():
-    detection = decode(heatmap_of({(10, 10): 0.8, (11, 11): 0.8, (12, 10): 0.8, (300, 200): 1, (301, 200): 1}), 0.5)
-    assert detection.x == pytest.approx(11)
-
-
-def test_cold_pixels_inside_the_box_of_a_blob_do_not_pull():
-    detection = decode(heatmap_of({(10, 10): 0.8, (11, 11): 0.8, (12, 12): 0.8, (12, 10): 0.49}), 0.5)
+def test_pixels_that_touch_at_a_corner_are_one_peak():
+    (detection,) = peaks(heatmap_of({(10, 10): 0.8, (11, 11): 0.8, (12, 12): 0.8, (12, 10): 0.39}))
     assert (detection.x, detection.y) == (pytest.approx(11), pytest.approx(11))
+
+
+def test_peaks_come_highest_first_at_their_centroids():
+    heatmap = np.maximum(gaussian(100.3, 50.6, 0.6), gaussian(300.2, 200.0, 0.9))
+    first, second = peaks(heatmap)
+    assert (first.x, first.y) == pytest.approx((300.2, 200.0), abs=0.05) and first.score == pytest.approx(0.9, abs=0.02)
+    assert (second.x, second.y) == pytest.approx((100.3, 50.6), abs=0.1)
+
+
+def test_a_ball_beside_a_stronger_light_is_a_peak_of_its_own():
+    # One blob above the least.
+    heatmap = np.maximum(gaussian(100, 50, 0.9), gaussian(109, 50, 0.5)) + 0.11
+    xs = [each.x for each in peaks(heatmap, 0.3)]
+    assert xs == pytest.approx([100, 109], abs=1)
+
+
+def test_a_plateau_is_one_peak():
+    heatmap = EMPTY.copy()
+    heatmap[40:80, 100:160] = 0.8
+    (only,) = peaks(heatmap)
+    assert (only.x, only.y) == (129.5, 59.5)
+
+
+def test_peaks_are_few_and_above_what_is_asked():
+    assert peaks(EMPTY) == []
+    many = heatmap_of({(20 + 30 * k, 100): 0.2 + 0.05 * k for k in range(9)})
+    assert [each.x for each in peaks(many)] == [260, 230, 200, 170][:PEAKS]
+    assert len(peaks(many, 0.56)) == 1
+    assert peaks(np.full((288, 512), np.nan, np.float32)) == []
 
 
 # --- the papers' decoders
@@ -148,35 +161,3 @@ def test_reference_needs_contour_area():
 def test_reference_ignores_heat_and_holes():
     ring = square(10, 10, 7) | {key: 0.0 for key in square(12, 12, 3)}
     assert decode_reference(heatmap_of(ring)) == (13, 13)
-
-
-# --- candidates
-
-
-def test_peaks_come_highest_first_at_their_centroids():
-    heatmap = np.maximum(gaussian(100.3, 50.6, 0.6), gaussian(300.2, 200.0, 0.9))
-    first, second = peaks(heatmap)
-    assert (first.x, first.y) == pytest.approx((300.2, 200.0), abs=0.05) and first.score == pytest.approx(0.9, abs=0.02)
-    assert (second.x, second.y) == pytest.approx((100.3, 50.6), abs=0.1)
-
-
-def test_a_ball_beside_a_stronger_light_is_a_peak_of_its_own():
-    # One blob for `decode`, whose threshold both exceed.
-    heatmap = np.maximum(gaussian(100, 50, 0.9), gaussian(109, 50, 0.5)) + 0.11
-    xs = [each.x for each in peaks(heatmap, 0.3)]
-    assert xs == pytest.approx([100, 109], abs=1)
-
-
-def test_a_plateau_is_one_peak():
-    heatmap = EMPTY.copy()
-    heatmap[40:80, 100:160] = 0.8
-    (only,) = peaks(heatmap)
-    assert (only.x, only.y) == (129.5, 59.5)
-
-
-def test_peaks_are_few_and_above_what_is_asked():
-    assert peaks(EMPTY) == []
-    many = heatmap_of({(20 + 30 * k, 100): 0.2 + 0.05 * k for k in range(9)})
-    assert [each.x for each in peaks(many)] == [260, 230, 200, 170][:PEAKS]
-    assert len(peaks(many, 0.56)) == 1
-    assert peaks(np.full((288, 512), np.nan, np.float32)) == []

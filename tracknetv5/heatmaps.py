@@ -74,25 +74,6 @@ class Detection:
     score: float
 
 
-def decode(heatmap: np.ndarray, threshold: float) -> Detection | None:
-    """The heat-weighted centroid of the blob with the most heat, None if nothing is above `threshold`.
-
-    Blobs are 8-connected components of `heatmap > threshold`; heat is the sum of their values.
-    """
-    if not heatmap.max() > threshold:  # most frames without a ball end here; so does a heatmap of NaN
-        return None
-    mask = (heatmap > threshold).view(np.uint8)
-    left, top, width, height = cv2.boundingRect(mask)  # labelling only this box makes the common single blob cheap
-    box = np.s_[top : top + height, left : left + width]
-    heat = heatmap[box].astype(np.float64)
-    _, labels = cv2.connectedComponents(mask[box], connectivity=8)
-    sums = np.bincount(labels.ravel(), weights=heat.ravel())
-    y, x = np.nonzero(labels == sums[1:].argmax() + 1)
-    blob = heat[y, x]
-    total = blob.sum()
-    return Detection(float(left + x @ blob / total), float(top + y @ blob / total), float(blob.max()))
-
-
 def peaks(heatmap: np.ndarray, least: float = LEAST) -> list[Detection]:
     """Where the ball may be: the highest PEAKS of the local maxima above `least`, highest first.
 
