@@ -129,10 +129,6 @@ def venue(clip: Clip) -> str:
     return f"{clip.sport}/{clip.group}"
 
 
-def name_of(clip: Clip) -> str:
-    return f"{clip.sport}/{clip.name}"
-
-
 def rows(scored: Sequence[Scored], *keys: Callable[[Clip], str]) -> dict[str, dict]:
     return {name: summarise(parts) for name, parts in groups(scored, *keys).items()}
 
@@ -209,21 +205,21 @@ def ablation(training: Sequence[Clip], val: Sequence[Clip], options: argparse.Na
 
 def leak(training: Sequence[Clip], val: Sequence[Clip], options: argparse.Namespace) -> dict:
     """V5 trained on a part of the windows and on the windows of a part of the clips, and scored on what is left."""
-    lengths = {name_of(clip): len(clip) for clip in training}
+    lengths = {clip.full_name: len(clip) for clip in training}
     divided = {name: divide(lengths) for name, divide in LEAKS.items()}
     unseen = {name: starts(held_out, lengths) for name, (_, held_out) in divided.items()}
     common = {  # of both networks
         "shared": {clip: unseen["windows"][clip] & unseen["clips"][clip] for clip in lengths},
-        "val": {name_of(clip): set(range(len(clip))) for clip in val},
+        "val": {clip.full_name: set(range(len(clip))) for clip in val},
     }
-    clips = {name_of(clip): clip for clip in [*training, *val]}
+    clips = {clip.full_name: clip for clip in [*training, *val]}
     trained = {}
     for name, (windows, _) in divided.items():
         listing = options.runs / f"{name}.csv"
         write_windows(windows, lengths, listing)
         trained[name] = train(f"leak_{name}", V5, options, windows=str(listing))
     # Both thresholds come from the same clips. The network of the windows was trained on 70 % of them, as its split is.
-    whole_clips = [clip for clip in training if not unseen["clips"][name_of(clip)]]
+    whole_clips = [clip for clip in training if not unseen["clips"][clip.full_name]]
     networks, compared = {}, {}
     for name, (weights, stages) in trained.items():
         model, config = load_weights(weights)

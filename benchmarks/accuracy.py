@@ -81,7 +81,7 @@ def evaluate_predictions(folder: Path, clips: Sequence[Clip]) -> dict:
 def _tables(scored: Sequence[Scored]) -> dict:
     sports = dict.fromkeys(part.clip.sport for part in scored)
     rows = {sport: summarise([part for part in scored if part.clip.sport == sport]) for sport in sports}
-    by_clip = {f"{part.clip.sport}/{part.clip.name}": counts(part.outcome).as_dict() for part in scored}
+    by_clip = {part.clip.full_name: counts(part.outcome).as_dict() for part in scored}
     return {"by_sport": rows | {"all": summarise(scored)}, "by_clip": by_clip}
 
 
@@ -89,7 +89,7 @@ def describe(clips: Sequence[Clip]) -> list[dict]:
     """The clips by name, size and content, so that a figure says what it was measured on."""
     return [
         {
-            "clip": f"{clip.sport}/{clip.name}",
+            "clip": clip.full_name,
             "group": clip.group,
             "frames": len(clip),
             "scored": int((clip.visibility != UNLABELLED).sum()),

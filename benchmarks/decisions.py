@@ -124,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "env": versions("torch", "numpy", "opencv-python", "av"),
         "machine": machine(),
         "sha256": tracker.config.sha256,
-        "thresholds_from": [f"{clip.sport}/{clip.name}" for clip in training],
+        "thresholds_from": [clip.full_name for clip in training],
         "data": describe(val),
         "ways": rows,
     }

@@ -85,9 +85,8 @@ def looks(tracker: BallTracker, clip: Clip) -> Iterator[tuple[Look, list[np.ndar
         heat = 0.0 if np.isnan(x) else float(heatmap[np.hypot(columns - x, rows - y) < TOLERANCE].max(initial=0))
         wrong = outcome in ("fp1", "fp2", "fn")
         cause = _cause(number, at, truth, clip, images[number]) if wrong else ""
-        look = Look(
-            f"{clip.sport}/{clip.name}", number, outcome, x, y, *at.tolist(), found.score if found else 0.0, heat, cause
-        )
+        score = found.score if found else 0.0
+        look = Look(clip.full_name, number, outcome, x, y, *at.tolist(), score, heat, cause)
         window = [images[min(max(k, 0), len(images) - 1)] for k in (number - 1, number, number + 1)]
         yield look, window, heatmap
 

@@ -167,7 +167,7 @@ def test_the_stages_are_alike_but_for_what_they_say(monkeypatch):
 @pytest.mark.parametrize("divide", ablation.LEAKS.values(), ids=ablation.LEAKS)
 def test_every_training_window_of_a_split_is_drawn_and_none_of_the_rest(rallies, tmp_path, divide):
     clips = read_clips(rallies, "train")
-    lengths = {ablation.name_of(clip): len(clip) for clip in clips}
+    lengths = {clip.full_name: len(clip) for clip in clips}
     train, held_out = divide(lengths)
     ablation.write_windows(train, lengths, tmp_path / "windows.csv")
     sampling = SamplingOptions(windows=str(tmp_path / "windows.csv"))
@@ -178,7 +178,7 @@ def test_every_training_window_of_a_split_is_drawn_and_none_of_the_rest(rallies,
 
     def pixels(windows: splits.Windows) -> set[bytes]:
         """What the windows of a split look like."""
-        by_name = {ablation.name_of(clip): np.stack(list(clip.images(size))).transpose(0, 3, 1, 2) for clip in clips}
+        by_name = {clip.full_name: np.stack(list(clip.images(size))).transpose(0, 3, 1, 2) for clip in clips}
         names = splits.path_order(lengths)
         return {by_name[names[clip]][centre - 1 : centre + 2].tobytes() for clip, centre in windows.tolist()}
 

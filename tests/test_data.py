@@ -258,7 +258,7 @@ def test_sports_are_sampled_as_asked(indexed, tmp_path):
 def test_frames_that_were_wrong_are_drawn_more_often(indexed, tmp_path):
     clips = read_clips(indexed)
     wrong = clips[0]
-    rows = [f"{wrong.sport}/{wrong.name},{frame},{'fn' if frame == 5 else 'tp'}" for frame in range(len(wrong))]
+    rows = [f"{wrong.full_name},{frame},{'fn' if frame == 5 else 'tp'}" for frame in range(len(wrong))]
     (tmp_path / "frames.csv").write_text("\n".join(["clip,frame,outcome", *rows]))
     sampling = SamplingOptions(errors=str(tmp_path / "frames.csv"), extra=9.0)
     weights = make_dataset(indexed, tmp_path, sampling=sampling).weights[0]
@@ -267,7 +267,7 @@ def test_frames_that_were_wrong_are_drawn_more_often(indexed, tmp_path):
     elsewhere = "badminton/x,900,fn"  # a clip that is not trained on
     (tmp_path / "frames.csv").write_text("\n".join(["clip,frame,outcome", *rows, elsewhere]))
     assert (make_dataset(indexed, tmp_path, sampling=sampling).weights[0] == weights).all()
-    (tmp_path / "frames.csv").write_text(f"clip,frame,outcome\n{wrong.sport}/{wrong.name},{len(wrong)},fn\n")
+    (tmp_path / "frames.csv").write_text(f"clip,frame,outcome\n{wrong.full_name},{len(wrong)},fn\n")
     with pytest.raises(ValueError, match=f"has {len(wrong)} frames, not a frame {len(wrong)}"):
         make_dataset(indexed, tmp_path, sampling=sampling)
     (tmp_path / "frames.csv").write_text("clip,number\n")
@@ -277,7 +277,7 @@ def test_frames_that_were_wrong_are_drawn_more_often(indexed, tmp_path):
 
 def test_listed_windows_and_no_others_are_drawn(indexed, tmp_path):
     clips = read_clips(indexed)
-    name = f"{clips[0].sport}/{clips[0].name}"
+    name = clips[0].full_name
     listing = tmp_path / "windows.csv"
     listing.write_text("\n".join(["clip,centre", *(f"{name},{centre}" for centre in (1, 4, 10)), "elsewhere/x,3"]))
     (tmp_path / "frames.csv").write_text(f"clip,frame,outcome\n{name},4,fn\n{name},5,fn\n")  # 5 is no centre
@@ -322,7 +322,7 @@ def test_every_frame_of_a_clip_is_drawn_at_every_place_of_a_window(indexed, tmp_
 
 def test_excluded_labels_are_as_if_never_made(indexed, tmp_path):
     clips = read_clips(indexed)
-    name = f"{clips[0].sport}/{clips[0].name}"
+    name = clips[0].full_name
     (tmp_path / "list.csv").write_text(f'clip,frame,why\n{name},2,"a shoe, no ball"\nelsewhere/x,900,other data\n')
     first, *others = exclude(clips, tmp_path / "list.csv")
     assert first.visibility[2] == UNLABELLED and np.isnan(first.xy[2]).all()

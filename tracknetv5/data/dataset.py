@@ -51,7 +51,7 @@ class WindowDataset(Dataset):
             if sampling.strides != (1.0,):
                 raise ValueError("`windows` are of frames in a row: leave out `strides`")
             listed = _read_windows(sampling.windows, self.clips, length)
-            self.clips = [clip for clip in self.clips if f"{clip.sport}/{clip.name}" in listed]
+            self.clips = [clip for clip in self.clips if clip.full_name in listed]
         self.frames = [cached_frames(clip, cache, size) for clip in self.clips]
         self.xy = [Letterbox(clip.size, size).to_model(clip.xy) for clip in self.clips]
         wrong = _read_errors(sampling.errors, self.clips) if sampling.errors else {}
@@ -59,9 +59,9 @@ class WindowDataset(Dataset):
         weights = np.zeros(len(self.clips))
         for which, clip in enumerate(self.clips):
             each = np.ones(len(clip))
-            each[wrong.get(f"{clip.sport}/{clip.name}", [])] += sampling.extra
+            each[wrong.get(clip.full_name, [])] += sampling.extra
             if sampling.windows:
-                each[~np.isin(np.arange(len(clip)), listed[f"{clip.sport}/{clip.name}"])] = 0
+                each[~np.isin(np.arange(len(clip)), listed[clip.full_name])] = 0
             cumulative = np.cumsum(each)
             weights[which] = cumulative[-1]
             self.weights.append(cumulative / cumulative[-1])
@@ -100,7 +100,7 @@ class WindowDataset(Dataset):
 
 
 def _read_errors(path: str, clips: Sequence[Clip]) -> dict[str, np.ndarray]:
-    """The numbers of the frames that were wrong, by "sport/clip"; rows of other clips are ignored."""
+    """The numbers of the frames that were wrong, by "sport/name"; rows of other clips are ignored."""
     try:
         table = pd.read_csv(path, usecols=["clip", "frame", "outcome"])
     except (OSError, ValueError) as error:
@@ -108,14 +108,15 @@ def _read_errors(path: str, clips: Sequence[Clip]) -> dict[str, np.ndarray]:
     table = table[table["outcome"].isin(["fp1", "fp2", "fn"])]
     wrong = {str(clip): part["frame"].to_numpy() for clip, part in table.groupby("clip")}
     for clip in clips:
-        frames = wrong.get(name := f"{clip.sport}/{clip.name}", np.zeros(0, int))
+        name = clip.full_name
+        frames = wrong.get(name, np.zeros(0, int))
         if (outside := frames[(frames < 0) | (frames >= len(clip))]).size:
             raise ValueError(f"{path}: {name} has {len(clip)} frames, not a frame {outside[0]}: errors of other labels")
     return wrong
 
 
 def _read_windows(path: str, clips: Sequence[Clip], length: int) -> dict[str, np.ndarray]:
-    """The centres of the listed windows, by "sport/clip", of those clips that have any."""
+    """The centres of the listed windows, by "sport/name", of those clips that have any."""
     try:
         table = pd.read_csv(path, usecols=["clip", "centre"], dtype={"centre": int})
     except (OSError, ValueError) as error:
@@ -123,7 +124,7 @@ def _read_windows(path: str, clips: Sequence[Clip], length: int) -> dict[str, np
     centres = {str(clip): part["centre"].to_numpy() for clip, part in table.groupby("clip")}
     listed = {}
     for clip in clips:
-        name = f"{clip.sport}/{clip.name}"
+        name = clip.full_name
         if name in centres:
             starts = centres[name] - length // 2
             if (outside := (starts < 0) | (starts > len(clip) - length)).any():

@@ -54,6 +54,11 @@ class Clip:
     def __len__(self) -> int:
         return len(self.visibility)
 
+    @property
+    def full_name(self) -> str:
+        """Sport and name, "sport/name", as lists and results call the clip."""
+        return f"{self.sport}/{self.name}"
+
     @cached_property
     def size(self) -> tuple[int, int]:
         """(height, width) of the stored footage in pixels."""
@@ -117,9 +122,9 @@ def exclude(clips: Iterable[Clip], path: Path) -> list[Clip]:
     rows = {clip: part["frame"].to_numpy() for clip, part in table.groupby("clip")}
     result = []
     for clip in clips:
-        frames = rows.get(f"{clip.sport}/{clip.name}", np.zeros(0, int))
+        frames = rows.get(clip.full_name, np.zeros(0, int))
         if (outside := frames[(frames < 0) | (frames >= len(clip))]).size:
-            raise DatasetError(f"{path}: {clip.sport}/{clip.name} has {len(clip)} frames, not a frame {outside[0]}")
+            raise DatasetError(f"{path}: {clip.full_name} has {len(clip)} frames, not a frame {outside[0]}")
         visibility, xy = clip.visibility.copy(), clip.xy.copy()
         visibility[frames], xy[frames] = UNLABELLED, np.nan
         result.append(replace(clip, visibility=visibility, xy=xy))
