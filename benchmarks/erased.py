@@ -21,7 +21,8 @@ import numpy as np
 
 from benchmarks.accuracy import describe
 from benchmarks.environment import command, versions
-from tracknetv5.data.readers import VISIBLE, Clip, read_clips
+from benchmarks.inputs import weights_and_footage
+from tracknetv5.data.readers import VISIBLE, Clip
 from tracknetv5.geometry import Letterbox
 from tracknetv5.tracker import BallTracker
 from tracknetv5.video import probe
@@ -81,16 +82,8 @@ def false_balls(tracker: BallTracker, clip: Clip) -> dict[str, float]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.erased", description=__doc__.splitlines()[0])
-    parser.add_argument("--weights", help="folder, Hub id or name of bundled weights; default: the bundled ones")
-    parser.add_argument("--data", required=True, type=Path, help="folder of labelled clips, see data/readers.py")
-    parser.add_argument("--split", help="train or val, where the data set has splits")
     parser.add_argument("--output", required=True, type=Path, help="JSON file")
-    options = parser.parse_args(arguments)
-    try:
-        tracker = BallTracker.from_pretrained(options.weights)
-        clips = read_clips(options.data, options.split)
-    except (OSError, ValueError) as error:
-        parser.error(str(error))
+    options, tracker, clips = weights_and_footage(parser, arguments)
     parts: dict[str, list[dict[str, float]]] = {}
     for clip in clips:
         parts.setdefault(clip.sport, []).append(false_balls(tracker, clip))

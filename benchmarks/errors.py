@@ -24,7 +24,8 @@ import pandas as pd
 
 from benchmarks.accuracy import describe
 from benchmarks.environment import command, versions
-from tracknetv5.data.readers import HIDDEN, OCCLUDED, UNLABELLED, VISIBLE, Clip, read_clips
+from benchmarks.inputs import weights_and_footage
+from tracknetv5.data.readers import HIDDEN, OCCLUDED, UNLABELLED, VISIBLE, Clip
 from tracknetv5.draw import heat_overlay
 from tracknetv5.geometry import Letterbox
 from tracknetv5.metrics import TOLERANCE, outcomes
@@ -169,16 +170,10 @@ def _strip(look: Look) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.errors", description=__doc__.splitlines()[0])
-    parser.add_argument("--weights", help="folder, Hub id or name of bundled weights; default: the bundled ones")
-    parser.add_argument("--data", required=True, type=Path, help="folder of labelled clips, see data/readers.py")
-    parser.add_argument("--split", help="train or val, where the data set has splits")
     parser.add_argument("--output", required=True, type=Path, help="folder")
-    options = parser.parse_args(arguments)
-    try:
-        tracker = BallTracker.from_pretrained(options.weights)
-        clips = read_clips(options.data, options.split)
-    except (OSError, ValueError) as error:
-        parser.error(str(error))
+    options, tracker, clips = weights_and_footage(parser, arguments)
+    if all((clip.visibility == UNLABELLED).all() for clip in clips):
+        parser.error(f"{options.data}: no frame is labelled, so none can be called wrong: take labelled footage")
     strips = options.output / "strips"
     strips.mkdir(parents=True, exist_ok=True)
     rows = []

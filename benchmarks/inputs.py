@@ -1,10 +1,16 @@
-"""What a network is given when only the shapes matter."""
+"""What benchmarks take in: weights and footage that a command line names, or zeros where only the shapes matter."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from tracknetv5.data.readers import Clip, read_clips
 from tracknetv5.models.inpaint import InpaintNet
 from tracknetv5.models.v3 import TrackNetV3
+from tracknetv5.tracker import BallTracker
 
 SIZE = (288, 512)  # pixels (height, width) of the published networks' input
 
@@ -16,3 +22,20 @@ def example(model: nn.Module, size: tuple[int, int] = SIZE, batch: int = 1) -> t
         return torch.zeros(batch, frames, 2), torch.zeros(batch, frames, 1)
     window = torch.zeros(batch, frames, 3, *size)
     return (window, window[:, 0]) if isinstance(model, TrackNetV3) else (window,)
+
+
+def weights_and_footage(
+    parser: argparse.ArgumentParser, arguments: Sequence[str] | None
+) -> tuple[argparse.Namespace, BallTracker, list[Clip]]:
+    """Parse --weights, --data and --split beside what the parser takes already; the options and what these name.
+
+    What cannot be read ends the program with the parser's usage.
+    """
+    parser.add_argument("--weights", help="folder, Hub id or name of bundled weights; default: the bundled ones")
+    parser.add_argument("--data", required=True, type=Path, help="folder of labelled clips, see data/readers.py")
+    parser.add_argument("--split", help="train or val, where the data set has splits")
+    options = parser.parse_args(arguments)
+    try:
+        return options, BallTracker.from_pretrained(options.weights), read_clips(options.data, options.split)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))

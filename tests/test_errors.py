@@ -152,6 +152,17 @@ def test_weights_that_are_missing_are_named(tmp_path, capsys):
         assert "no such folder" in capsys.readouterr().err
 
 
+def test_footage_that_nobody_labelled_has_no_errors(tmp_path, clip, weights, capsys):
+    data = tmp_path / "game1" / "Clip1"
+    data.parent.mkdir()
+    clip.source.rename(data)
+    (data / "Label.csv").write_text("file name,visibility,x-coordinate,y-coordinate,status\n0.png,1,,,0\n")
+    with pytest.raises(SystemExit):
+        errors.main(["--weights", str(weights), "--data", str(tmp_path), "--output", str(tmp_path / "out")])
+    assert f"{tmp_path}: no frame is labelled" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_footage_without_a_ball_to_erase_has_no_rate(tmp_path, weights):
     (tmp_path / "tennis").mkdir()
     write_rally(tmp_path / "tennis" / "a.mp4", frames=4, size=(64, 128), seed=0, labels=True)
