@@ -99,11 +99,29 @@ def test_a_file_is_read_as_fast_as_it_plays(clip, monkeypatch):
     assert NeverClosed.waits == pytest.approx(times)
 
 
-def test_leaving_early_ends_the_thread():
-    with Scripted(images(50)[0], wait=True) as source:
+def test_leaving_early_closes_the_source_unless_it_hangs(monkeypatch):
+    hangs, closed = threading.Event(), []
+
+    class Slow(Scripted):
+        def _decoded(self):
+            try:
+                yield from super()._decoded()
+            finally:
+                time.sleep(0.05)
+                hangs.wait(10)
+                closed.append(self)
+
+    hangs.set()
+    with Slow(images(50)[0], wait=True) as source:
         next(source.frames((HEIGHT, WIDTH)))
-    ended(source)
-    assert source.received < 50
+    assert closed == [source] and source.received < 50
+    hangs.clear()
+    monkeypatch.setattr("tracknetv5.live.PATIENCE", 0.01)
+    with Slow(images(50)[0], wait=True) as other:
+        pass
+    assert closed == [source]
+    hangs.set()
+    ended(other)
 
 
 def test_what_cannot_be_followed(tmp_path):

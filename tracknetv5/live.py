@@ -13,6 +13,7 @@ from av.video.reformatter import VideoReformatter
 from tracknetv5.video import Clock, Frame, VideoError, displayed_size, open_video, to_rgb
 
 TIMEOUT = 10.0  # seconds without data after which a stream counts as broken
+PATIENCE = 1.0  # seconds that leaving waits for the source to be closed: one that hangs is left to its thread
 
 Render = Callable[[tuple[int, int]], np.ndarray]  # size (height, width) -> (H, W, 3) uint8 RGB
 
@@ -43,7 +44,8 @@ class LiveSource:
 
     def __enter__(self) -> "LiveSource":
         # A daemon: a camera that hangs must not keep the interpreter from exiting.
-        threading.Thread(target=self._work, name="live-source", daemon=True).start()
+        self._thread = threading.Thread(target=self._work, name="live-source", daemon=True)
+        self._thread.start()
         with self._changed:
             self._changed.wait_for(lambda: self._newest is not None or self._ended.is_set())
             if self._newest is None:
@@ -52,6 +54,7 @@ class LiveSource:
 
     def __exit__(self, *_) -> None:
         self._closed.set()
+        self._thread.join(PATIENCE)
 
     def frames(self, size: tuple[int, int]) -> Iterator[Frame]:
         """The newest frame whenever one is asked for, scaled to `size` (height, width); waits for it.
