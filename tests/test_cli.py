@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from tracknetv5 import BallTracker
 from tracknetv5.cli import app
 from tracknetv5.data.synthetic import write_rally
 from tracknetv5.video import probe, read_frames
@@ -65,6 +66,22 @@ def test_one_bad_file_does_not_stop_the_others(clip, weights, tmp_path):
     errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert [name in line for name, line in zip(("notes", "empty", "missing"), errors, strict=True)] == [True] * 3
     assert "Traceback" not in result.output
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["rally.csv", "rally_track.json"]
+
+
+def test_a_fault_of_any_kind_in_one_file_does_not_stop_the_others(clip, weights, tmp_path, monkeypatch):
+    odd = tmp_path / "odd.mp4"
+    odd.write_bytes(clip.read_bytes())
+    track = BallTracker.track
+
+    def refusing(self, video, **options):
+        if video == odd:
+            raise ValueError("times must increase")
+        return track(self, video, **options)
+
+    monkeypatch.setattr(BallTracker, "track", refusing)
+    result = run(odd, clip, "--output", tmp_path / "out", "--weights", weights)
+    assert result.exit_code == 1 and result.stderr == f"error: {odd}: times must increase\n"
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["rally.csv", "rally_track.json"]
 
 

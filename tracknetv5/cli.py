@@ -60,7 +60,8 @@ def track(
     weights: Annotated[str | None, typer.Option(help="Folder, .onnx file, Hub id; default: the bundled ones.")] = None,
     overlay: Annotated[bool, typer.Option("--overlay", help="Also write a video with the ball marked.")] = False,
     step: Annotated[
-        int | None, typer.Option(min=1, help="Frames between windows: 3 is fast, 1 sees every frame three times.")
+        int | None,
+        typer.Option(min=1, help="Frames between windows: as many as a window has is fast, 1 sees every frame often."),
     ] = None,
     threshold: Annotated[float | None, typer.Option(help="Heat above which a peak is a ball, between 0 and 1.")] = None,
     fill_gaps: Annotated[int, typer.Option(min=0, metavar="N", help="Interpolate gaps of up to N frames.")] = 0,
@@ -100,7 +101,7 @@ def _track_one(tracker: "BallTracker", video: Path, output: Path, fill_gaps: int
     """Track one video unless that is done, and say how it went; whether it went well."""
     from tracknetv5.many import Record, write_whole
     from tracknetv5.overlay import write_overlay
-    from tracknetv5.video import VideoError, VideoWarning
+    from tracknetv5.video import VideoWarning
 
     record = Record(video, output, tracker, {"fill_gaps": fill_gaps})
     files = [output / f"{video.stem}.csv"] + ([output / f"{video.stem}_ball.mp4"] if overlay else [])
@@ -123,9 +124,10 @@ def _track_one(tracker: "BallTracker", video: Path, output: Path, fill_gaps: int
         # The overlay decodes the file again and would give the same warning twice.
         told = dict.fromkeys(str(item.message) for item in caught if issubclass(item.category, VideoWarning))
         record.finish(files, trajectory, list(told))
-    except (VideoError, OSError) as error:
+    except (ValueError, OSError) as error:  # this video's fault: settings were checked when the tracker was made
         line.clear()
-        typer.echo(f"error: {error}", err=True)
+        reason = str(error)
+        typer.echo(f"error: {reason}" if str(video) in reason else f"error: {video}: {reason}", err=True)
         return False
     line.clear()
     for message in told:
