@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from tracknetv5.models.unet import depth_to_space
 
@@ -33,14 +32,55 @@ class RSTROptions:
             raise ValueError(f'attention is "joint" or "divided", not {self.attention!r}')
 
 
+class Attention(nn.Module):
+    """Multi-head self-attention, with the parameters of `torch.nn.MultiheadAttention`; `attend` says over what."""
+
+    def __init__(self, dim: int, heads: int, dropout: float):
+        super().__init__()
+        if dim % heads:
+            raise ValueError(f"dim {dim} must be a multiple of the {heads} heads")
+        self.heads = heads
+        self.dropout = dropout
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * dim, dim))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * dim))
+        self.out_proj = nn.Linear(dim, dim)
+        nn.init.xavier_uniform_(self.in_proj_weight)
+        nn.init.zeros_(self.out_proj.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, N, D) -> (B, T, N, D)."""
+        queries, keys, values = F.linear(x, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1)
+        heads = (each.unflatten(-1, (self.heads, -1)) for each in (queries, keys, values))  # (B, T, N, heads, d)
+        return self.out_proj(self.attend(*heads).flatten(-2))
+
+
+class TimeAttention(Attention):
+    """Each patch attends to the same place in all frames."""
+
+    def attend(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        # Sequences of three frames: sums of products of whole planes, where matrix products would be tiny and many.
+        scores = (queries[:, :, None] * keys[:, None]).sum(-1) * queries.shape[-1] ** -0.5  # (B, T, T, N, heads)
+        shares = F.dropout(scores.softmax(dim=2), self.dropout, self.training)
+        return (shares[..., None] * values[:, None]).sum(2)
+
+
+class SpaceAttention(Attention):
+    """Each patch attends to all patches of its frame."""
+
+    def attend(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        heads = (each.flatten(0, 1).transpose(1, 2) for each in (queries, keys, values))  # (B T, heads, N, d)
+        dropout = self.dropout if self.training else 0.0
+        return F.scaled_dot_product_attention(*heads, dropout_p=dropout).transpose(1, 2).unflatten(0, queries.shape[:2])
+
+
 class DividedLayer(nn.Module):
     """A post-norm Transformer layer that attends over time, then over space: (B, T, N, D) -> (B, T, N, D)."""
 
     def __init__(self, options: RSTROptions):
         super().__init__()
         dim, dropout = options.dim, options.dropout
-        self.time = nn.MultiheadAttention(dim, options.heads, dropout=dropout, batch_first=True)
-        self.space = nn.MultiheadAttention(dim, options.heads, dropout=dropout, batch_first=True)
+        self.time = TimeAttention(dim, options.heads, dropout)
+        self.space = SpaceAttention(dim, options.heads, dropout)
         self.feedforward = nn.Sequential(
             nn.Linear(dim, options.feedforward),
             nn.ReLU(),
@@ -51,16 +91,9 @@ class DividedLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        batch, frames, patches, dim = x.shape
-        y = x.transpose(1, 2).reshape(batch * patches, frames, dim)  # a sequence is one place through time
-        with sdpa_kernel(SDPBackend.MATH):  # for sequences this short, the fused kernel is several times slower
-            y = self.time(y, y, y, need_weights=False)[0]
-        y = y.reshape(batch, patches, frames, dim).transpose(1, 2)
-        x = self.norms[0](x + self.dropout(y))
-        y = x.reshape(batch * frames, patches, dim)  # a sequence is one frame
-        y = self.space(y, y, y, need_weights=False)[0].reshape(batch, frames, patches, dim)
-        x = self.norms[1](x + self.dropout(y))
-        return self.norms[2](x + self.dropout(self.feedforward(x)))
+        for norm, part in zip(self.norms, (self.time, self.space, self.feedforward), strict=True):
+            x = norm(x + self.dropout(part(x)))
+        return x
 
 
 class RSTR(nn.Module):
