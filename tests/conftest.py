@@ -13,10 +13,11 @@ from tracknetv5.weights import WeightsConfig, save_weights
 
 
 @pytest.fixture(scope="session", autouse=True)
-def torch_unless_asked():
-    """No test makes an ONNX file behind its back, or writes to the cache of whoever runs it."""
+def the_same_on_any_machine():
+    """Unless it asks, no test makes an ONNX file in the cache of whoever runs it, or computes in 16 bits."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tracknetv5.tracker.fastest", lambda model, device: "torch")
+        patch.setattr("tracknetv5.predictor.fastest", lambda model, device: "torch")
+        patch.setattr("tracknetv5.predictor.fastest_precision", lambda model, device: "float32")
         yield
 
 

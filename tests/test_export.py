@@ -67,7 +67,7 @@ def test_a_file_loads_with_nothing_else_said(tmp_path, weights):
     tracker = BallTracker.from_pretrained(tmp_path / "sub" / "x.onnx")
     assert (tracker.runtime, tracker.threshold, tracker.step) == ("onnx", 0.3, 1)
     frames = np.random.default_rng(0).integers(0, 256, (5, HEIGHT, WIDTH, 3), np.uint8)
-    expected = BallTracker.from_pretrained(weights, runtime="torch").heatmaps(frames)
+    expected = BallTracker.from_pretrained(weights, runtime="torch", precision="float32").heatmaps(frames)
     for (frame, heatmap), (number, same) in zip(tracker.heatmaps(frames), expected, strict=True):
         assert frame == number
         np.testing.assert_allclose(heatmap, same, atol=1e-4, rtol=0)
@@ -98,8 +98,11 @@ def test_the_metadata_says_what_comes_before_and_after(tmp_path, weights):
 def test_the_runtime_onnx_exports_once_and_gives_the_same_heatmaps(weights, cache, monkeypatch):
     frames = np.random.default_rng(0).integers(0, 256, (4, HEIGHT, WIDTH, 3), np.uint8)
     heatmaps = [
-        np.stack([heatmap for _, heatmap in BallTracker.from_pretrained(weights, runtime=name).heatmaps(frames)])
-        for name in ("torch", "onnx")
+        np.stack([heatmap for _, heatmap in tracker.heatmaps(frames)])
+        for tracker in (
+            BallTracker.from_pretrained(weights, runtime="torch", precision="float32"),
+            BallTracker.from_pretrained(weights, runtime="onnx"),
+        )
     ]
     np.testing.assert_allclose(*heatmaps, atol=1e-4, rtol=0)
     (path,) = cache.iterdir()

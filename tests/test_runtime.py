@@ -13,7 +13,7 @@ from torch import nn
 from tracknetv5 import runtime
 from tracknetv5.models import create_model
 from tracknetv5.models.unet import ConvUnit, Stem
-from tracknetv5.runtime import OnnxRuntime, TorchRuntime, available_cores, fold_norms
+from tracknetv5.runtime import OnnxRuntime, TorchRuntime, available_cores, fastest_precision, fold_norms
 
 CPU = torch.device("cpu")
 ROOT = Path(__file__).parents[1]
@@ -55,12 +55,56 @@ def test_torch_gives_probabilities_as_an_array():
         np.testing.assert_allclose(heatmaps, model(frames).sigmoid(), atol=1e-5)
 
 
-def test_autocast_computes_in_16_bits_and_answers_in_32():
-    model = network("tracknet_v5_lite")
+@pytest.mark.parametrize("name", ["tracknet_v5_lite", "tracknet_v4_lite"])
+def test_16_bits_are_those_of_autocast_and_the_answer_has_32(name):
+    model = network(name)
     frames = torch.rand(1, 3, 3, 64, 128)
-    exact, rounded = (TorchRuntime(model, CPU, half)(frames) for half in (None, torch.bfloat16))
+    exact, rounded = (TorchRuntime(model, CPU, precision)(frames) for precision in ("float32", "bfloat16"))
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        expected = fold_norms(model)(frames).float().sigmoid().numpy()
+    np.testing.assert_array_equal(rounded, expected)
     assert rounded.dtype == np.float32
     assert 1e-5 < np.abs(rounded - exact).max() < 0.1
+
+
+def test_weights_are_rounded_once_and_neither_a_stem_nor_the_given_network_is():
+    given = network("tracknet_v5_lite")
+    model = TorchRuntime(given, CPU, "bfloat16").model
+    assert model.backbone.stem.conv.weight.dtype == torch.float32
+    halved = [model.head.conv, model.rstr.embed, model.rstr.encoder[0].space, model.rstr.encoder[0].feedforward[0]]
+    assert {weight.dtype for part in halved for weight in part.parameters()} == {torch.bfloat16}
+    assert {weight.dtype for weight in given.parameters()} == {torch.float32}
+    published = network("tracknet_v2")
+    assert TorchRuntime(published, CPU, "bfloat16").model.head.conv.weight.dtype == torch.bfloat16
+    assert published.head.conv.weight.dtype == torch.float32
+
+
+def test_16_bits_are_chosen_where_they_are_fast_and_fine_enough(monkeypatch):
+    lite, published = create_model("tracknet_v5_lite"), create_model("tracknet_v2")
+    assert fastest_precision(published, torch.device("cuda")) == "float16"
+    for amx, expected in ((True, "bfloat16"), (False, "float32")):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda amx=amx: {"amx_bf16": amx}, raising=False)
+        assert fastest_precision(lite, CPU) == expected
+        assert fastest_precision(published, CPU) == "float32"
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert fastest_precision(lite, CPU) == "float32"
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_compiled_network_gives_the_same_numbers(monkeypatch, precision):
+    whole = []
+    compile = nn.Module.compile
+
+    def traced(module):  # by the tracer itself, but without its C++ compiler, which takes long
+        whole.append(module)
+        compile(module, backend="eager", fullgraph=True)
+
+    monkeypatch.setattr(nn.Module, "compile", traced)
+    model = network("tracknet_v5_lite")
+    frames = torch.rand(1, 3, 3, 32, 64)
+    plain, compiled = (TorchRuntime(model, CPU, precision, compiled) for compiled in (False, True))
+    np.testing.assert_allclose(compiled(frames), plain(frames), atol=1e-6)
+    assert whole == [compiled.model]
 
 
 def test_the_published_sizes_run_in_onnxruntime_where_it_is_installed(monkeypatch):

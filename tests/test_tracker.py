@@ -516,6 +516,9 @@ def test_settings_come_from_the_config_unless_given(lite):
         (dict(step=4), "step must lie between 1 and the 3 frames"),
         (dict(device="abacus"), "'abacus' cannot be used.*\"cpu\" always can"),
         (dict(runtime="abacus"), "runtime must be one of auto, torch, onnx .* not 'abacus'"),
+        (dict(precision="float8"), "precision must be one of auto, float32, bfloat16, float16, not 'float8'"),
+        (dict(runtime="onnx", precision="bfloat16"), "ONNX Runtime computes in float32"),
+        (dict(runtime="onnx", compiled=True), "ONNX Runtime computes in float32, not compiled"),
         (dict(runtime="onnx", device="cuda"), "computes on the CPU here, not on cuda"),
     ],
 )

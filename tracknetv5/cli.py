@@ -67,6 +67,8 @@ def track(
     fill_gaps: Annotated[int, typer.Option(min=0, metavar="N", help="Interpolate gaps of up to N frames.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
     runtime: Annotated[str, typer.Option(help="auto, torch or onnx (extra: onnx).")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    compiled: Annotated[bool, typer.Option("--compile", help="Faster after a slow start.")] = False,
 ) -> None:
     """Write the trajectory of the ball in each video as CSV: Frame,Visibility,X,Y,Score,Source,Time.
 
@@ -87,7 +89,13 @@ def track(
     try:
         with launch() as (rank, processes):
             tracker = BallTracker.from_pretrained(
-                weights, device=own_device(device), runtime=runtime, threshold=threshold, step=step
+                weights,
+                device=own_device(device),
+                runtime=runtime,
+                precision=precision,
+                compiled=compiled,
+                threshold=threshold,
+                step=step,
             )
             output.mkdir(parents=True, exist_ok=True)
             done = [_track_one(tracker, video, output, fill_gaps, overlay) for video in videos[rank::processes]]
@@ -147,6 +155,8 @@ def live(
     threshold: Annotated[float | None, typer.Option(help="Heat above which a peak is a ball, between 0 and 1.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
     runtime: Annotated[str, typer.Option(help="auto, torch or onnx (extra: onnx).")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    compiled: Annotated[bool, typer.Option("--compile", help="Faster after a slow start.")] = False,
 ) -> None:
     """Follow the ball as it is seen: one line of JSON a frame on standard output, all else on standard error.
 
@@ -159,7 +169,9 @@ def live(
     keep_freed_memory()
     feed, looked, seen, reported, shown = LiveSource(source), 0, 0, 0, time.monotonic()
     try:
-        tracker = BallTracker.from_pretrained(weights, device=device, runtime=runtime, threshold=threshold)
+        tracker = BallTracker.from_pretrained(
+            weights, device=device, runtime=runtime, precision=precision, compiled=compiled, threshold=threshold
+        )
         for point in tracker.follow(feed, delay=delay):
             x, y = point.xy or (None, None)
             row = {"frame": point.frame, "time": point.time, "x": x, "y": y, "score": point.score}

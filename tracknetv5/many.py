@@ -58,7 +58,7 @@ class Record:
     Args:
         video: the video file.
         output: the folder of the results.
-        tracker: weights, threshold and step count; device and runtime do not, as they give the same points.
+        tracker: weights, precision, threshold and step count; device and runtime do not: they give the same points.
         settings: whatever else decides what is in the files.
     """
 
@@ -69,6 +69,7 @@ class Record:
             "version": tracknetv5.__version__,
             "weights": tracker.config.sha256,
             "rectifier": None if tracker.rectifier is None else tracker.rectifier[1].sha256,
+            "precision": tracker.precision,
             "threshold": tracker.threshold,
             "step": tracker.step,
             **settings,

@@ -19,24 +19,34 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from tracknetv5.models.rstr import Attention
+from tracknetv5.models.unet import Stem
+
 Runtime = Callable[..., np.ndarray]
 
 RUNTIMES = ("auto", "torch", "onnx")
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 ONNX_PACKAGES = ("onnxruntime", "onnx", "onnxscript")  # to compute, and to make the file that is computed
 
 
 class TorchRuntime:
-    """A network in torch, on any device: layers fused where that changes no result, channels last."""
+    """A network in torch, on any device, made ready to be computed again and again."""
 
-    def __init__(self, model: nn.Module, device: torch.device, half: torch.dtype | None = None):
-        """`half`: the 16-bit type that autocast computes convolutions and products in; None for 32 bits throughout."""
-        self.model = fold_norms(model.eval()).to(device, memory_format=torch.channels_last)
+    def __init__(self, model: nn.Module, device: torch.device, precision: str = "float32", compiled: bool = False):
+        """`precision`: one of PRECISIONS but "auto"; `compiled`: by `torch.compile`, at the first window."""
+        self.model = fold_norms(model.eval())
         self.device = device
-        self.half = half
+        self.precision = None if precision == "float32" else getattr(torch, precision)
+        if self.precision is not None:
+            self.model = deepcopy(self.model)
+            _halve(self.model, self.precision)
+        self.model = self.model.to(device, memory_format=torch.channels_last)
+        if compiled:
+            self.model.compile()
 
     @torch.inference_mode()
     def __call__(self, *inputs: Tensor) -> np.ndarray:
-        autocast = nullcontext() if self.half is None else torch.autocast(self.device.type, self.half)
+        autocast = nullcontext() if self.precision is None else torch.autocast(self.device.type, self.precision)
         with autocast:
             logits = self.model(*(each.to(self.device) for each in inputs))
         return torch.sigmoid(logits.float()).cpu().numpy()
@@ -85,6 +95,28 @@ def _foldable(model: nn.Module) -> Iterator[tuple[nn.Sequential, str, str]]:
             for (first, conv), (second, norm) in pairwise(unit.named_children()):
                 if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                     yield unit, first, second
+
+
+def _halve(model: nn.Module, precision: torch.dtype) -> None:
+    """Round the weights that autocast would round at every call, in place; a stem stays in 32 bits."""
+    for module in model.children():
+        if isinstance(module, nn.Conv2d | nn.Linear | Attention):
+            module.to(precision)
+        elif not isinstance(module, Stem):
+            _halve(module, precision)
+
+
+def fastest_precision(model: nn.Module, device: torch.device) -> str:
+    """What `precision="auto"` takes for a network in torch: 16 bits where the device multiplies matrices of them.
+
+    On a CPU, that is one with AMX, and only networks whose stem stays in 32 bits (the lite sizes) are computed so:
+    pixels themselves are too fine for bfloat16.
+    """
+    if device.type == "cuda":
+        return "float16"
+    stem = any(isinstance(module, Stem) for module in model.modules())
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # older torch does not say
+    return "bfloat16" if device.type == "cpu" and stem and capabilities.get("amx_bf16") else "float32"
 
 
 def fastest(model: nn.Module, device: torch.device) -> str:

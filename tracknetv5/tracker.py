@@ -2,42 +2,39 @@
 
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
-from itertools import chain, groupby, islice
+from itertools import chain, groupby
 from operator import attrgetter
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
-import torch
 from huggingface_hub import ModelCard, ModelHubMixin
-from torch import nn
+from torch import Tensor, nn
 
 from tracknetv5.background import median_background
 from tracknetv5.card import model_card, write_picture
-from tracknetv5.export import cached_onnx, load_onnx
+from tracknetv5.export import load_onnx
 from tracknetv5.geometry import Letterbox
-from tracknetv5.heatmaps import LEAST, Detection, HeatmapMerger, peaks
+from tracknetv5.heatmaps import LEAST, Detection, peaks
 from tracknetv5.linking import LAG, RATE, linked
 from tracknetv5.live import LiveSource
-from tracknetv5.models.v5 import Inspection, TrackNetV5
+from tracknetv5.predictor import HeatmapPredictor
 from tracknetv5.rectify import rectify
-from tracknetv5.runtime import RUNTIMES, OnnxRuntime, Runtime, TorchRuntime, available_cores, fastest
+from tracknetv5.runtime import OnnxRuntime
 from tracknetv5.shots import Shown, watch
 from tracknetv5.trajectory import Point, Trajectory
 from tracknetv5.video import VideoWarning, probe, read_frames
 from tracknetv5.weights import RECTIFIER, WeightsConfig, load_weights, resolve, save_weights
-from tracknetv5.windows import windows
 
 GPU_BATCH = 8  # windows a pass; on a CPU more than one is no faster
 LEAST_GAP = 0.1  # frames of 1 / RATE seconds; timestamps of damaged files can stand still
 
 
-class BallTracker(ModelHubMixin):
+class BallTracker(HeatmapPredictor, ModelHubMixin):
     """Finds the ball in every frame of a video with one network.
 
-    What the network needs (window, background, input size, order of channels) it learns from the weights' config.
     Memory is bounded by the window, not by the video: frames are decoded, resized, seen and forgotten.
 
     Of `huggingface_hub.ModelHubMixin` it has `save_pretrained` and `push_to_hub`; loading is its own, from safetensors
@@ -52,44 +49,29 @@ class BallTracker(ModelHubMixin):
         rectifier: tuple[nn.Module, WeightsConfig] | None = None,
         device: str = "auto",
         runtime: str = "auto",
+        precision: str = "auto",
+        compiled: bool = False,
         threshold: float | None = None,
         step: int | None = None,
     ):
         """Use `from_pretrained` for weights from disk or the Hub.
 
-        Args:
-            model: a network of `create_model`, or one that was exported, as `load_onnx` returns it.
-            config: the facts about its weights; its threshold and step hold where none is given.
+        Args and errors as in `HeatmapPredictor`, and:
             rectifier: a network that fills the gaps of trajectories (InpaintNet) and the facts about its weights.
-            device: "auto" (a GPU if there is one), or a name that torch knows.
-            runtime: "torch", on any device (in 16 bits where that is CUDA); "onnx", ONNX Runtime on the CPU, for which
-                the network is exported once and kept in the user's cache; or "auto", the faster of those installed.
             threshold: a peak of a heatmap above it counts as a ball, if nothing speaks against it in the frames
-                before and after (see linking.py), in (0, 1).
-            step: frames between windows; 1 sees every frame in several windows, the window's length sees it once.
+                before and after (see linking.py), in (0, 1); None for that of the weights' config.
 
         Raises:
-            ValueError: threshold or step out of range, a device that torch does not have, a runtime that is not
-                installed or does not fit device or network, or a network that does not take frames (or, as rectifier,
-                one that does).
+            ValueError: threshold out of range, or a rectifier that takes frames.
         """
-        if config.height is None:
-            raise ValueError(f"{config.model} fills gaps and sees no frames: give it as rectifier of a tracker")
+        super().__init__(
+            model, config, device=device, runtime=runtime, precision=precision, compiled=compiled, step=step
+        )
         if rectifier is not None and rectifier[1].height is not None:
             raise ValueError(f"{rectifier[1].model} finds balls and fills no gaps: it cannot be the rectifier")
-        self.config = config
         self.threshold = config.threshold if threshold is None else threshold
-        self.step = config.step if step is None else step
         if not 0 < self.threshold < 1:
             raise ValueError(f"threshold must lie between 0 and 1, not {self.threshold}")
-        if not 1 <= self.step <= config.frames:
-            raise ValueError(f"step must lie between 1 and the {config.frames} frames of a window, not {self.step}")
-        self.runtime, self.device = _choose(runtime, device, model)
-        if isinstance(model, OnnxRuntime):
-            self.model, self._network = None, model
-        else:
-            self.model = model.eval().to(self.device, memory_format=torch.channels_last)
-            self._network = self._compile()
         self.rectifier = rectifier
         if rectifier is not None:
             rectifier[0].eval().to(self.device)
@@ -102,6 +84,8 @@ class BallTracker(ModelHubMixin):
         revision: str | None = None,
         device: str = "auto",
         runtime: str = "auto",
+        precision: str = "auto",
+        compiled: bool = False,
         threshold: float | None = None,
         step: int | None = None,
         rectifier: str | PathLike | None = None,
@@ -136,15 +120,16 @@ class BallTracker(ModelHubMixin):
         elif config.rectifier:
             fills_gaps = load_weights(folder / RECTIFIER)
         return cls(
-            model, config, rectifier=fills_gaps, device=device, runtime=runtime, threshold=threshold, step=step
+            model,
+            config,
+            rectifier=fills_gaps,
+            device=device,
+            runtime=runtime,
+            precision=precision,
+            compiled=compiled,
+            threshold=threshold,
+            step=step,
         )
-
-    def _compile(self) -> Runtime:
-        if self.device.type == "cpu" and torch.get_num_threads() > (cores := available_cores()):
-            torch.set_num_threads(cores)  # more would only wait for each other
-        if self.runtime == "onnx":
-            return OnnxRuntime(cached_onnx(self.model, self.config))
-        return TorchRuntime(self.model, self.device, torch.float16 if self.device.type == "cuda" else None)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         if self.model is None:
@@ -356,7 +341,7 @@ class BallTracker(ModelHubMixin):
         return linked((peaks(heatmap, least) for heatmap in heatmaps), self.threshold, lag, gaps)
 
     def _by_shot(
-        self, shown: Iterable[Shown], background: torch.Tensor | None, batch: int
+        self, shown: Iterable[Shown], background: Tensor | None, batch: int
     ) -> Iterator[tuple[Shown, np.ndarray]]:
         """Each frame and its heatmap, from windows of `step` that stay within a shot."""
         heatmap = None
@@ -370,7 +355,7 @@ class BallTracker(ModelHubMixin):
             for _, heatmap in self._merged(self._pictures(frames, waiting), background, batch):
                 yield from ((frame, heatmap) for frame in waiting.popleft())
 
-    def _pictures(self, frames: Iterable[Shown], waiting: deque[list[Shown]]) -> Iterator[torch.Tensor]:
+    def _pictures(self, frames: Iterable[Shown], waiting: deque[list[Shown]]) -> Iterator[Tensor]:
         for frame in frames:
             if frame.image is None:
                 waiting[-1].append(frame)
@@ -379,7 +364,7 @@ class BallTracker(ModelHubMixin):
                 yield self._planes(frame.image)
 
     def _with_delay(
-        self, shown: Iterable[Shown], background: torch.Tensor | None, delay: int
+        self, shown: Iterable[Shown], background: Tensor | None, delay: int
     ) -> Iterator[tuple[Shown, np.ndarray]]:
         """Each frame, `delay` frames later or at a cut if that is sooner, and its heatmap in the newest window.
 
@@ -417,114 +402,9 @@ class BallTracker(ModelHubMixin):
         while waiting:
             yield answer()
 
-    def heatmaps(
-        self, frames: Iterable[np.ndarray], *, background: np.ndarray | None = None
-    ) -> Iterator[tuple[int, np.ndarray]]:
-        """(frame number, (H, W) float32 heatmap in [0, 1]) of frames that already have the model's input size.
-
-        All are taken as new pictures of one shot.
-
-        Args:
-            frames: (H, W, 3) uint8 RGB, letterboxed to the input size.
-            background: as in `stream`, letterboxed too.
-        """
-        self._check_background(background)
-        return self._merged(map(self._planes, frames), None if background is None else self._planes(background))
-
-    def _merged(
-        self, pictures: Iterable[torch.Tensor], background: torch.Tensor | None, batch: int = 1
-    ) -> Iterator[tuple[int, np.ndarray]]:
-        """(number, heatmap) of each picture: the mean over the windows that see it, of which `batch` make a pass."""
-        length = self.config.frames
-        merger = HeatmapMerger(length, step=self.step, weights=self.config.window_weights)
-        count = 0
-
-        def counted() -> Iterator[torch.Tensor]:
-            nonlocal count
-            for picture in pictures:
-                count += 1
-                yield picture
-
-        cut = windows(counted(), length, self.step)
-        while group := list(islice(cut, batch)):
-            heatmaps = self._infer([window for _, window in group], background)
-            for (start, _), of_window in zip(group, heatmaps, strict=True):
-                yield from merger.add(start, of_window)
-        yield from merger.flush(count)
-
-    @torch.inference_mode()
-    def inspect(self, window: Sequence[np.ndarray]) -> Inspection:
-        """Everything that a V5 network computes for one window, on the CPU.
-
-        Args:
-            window: as many frames as the network takes (`config.frames`), (H, W, 3) uint8 RGB, letterboxed to the
-                input size.
-
-        Raises:
-            ValueError: a network that computes no more than its heatmaps, or a window of another shape.
-        """
-        if self.model is None:
-            raise ValueError("an ONNX file cannot be looked into: take the weights that it was exported from")
-        if not isinstance(self.model, TrackNetV5):
-            raise ValueError(f"{self.config.model} has nothing to look into: take weights of tracknet_v5 or its sizes")
-        seen = self.model.inspect(self._batch([[self._planes(image) for image in window]]))
-        return Inspection(*(None if part is None else part.float().cpu() for part in seen))
-
     def _check_delay(self, delay: int) -> None:
         if not 0 <= delay < self.config.frames:
             raise ValueError(f"delay must lie between 0 and {self.config.frames - 1} frames, not {delay}")
-
-    def _check_background(self, background: np.ndarray | None) -> None:
-        if self.config.background and background is None:
-            raise ValueError(
-                "these weights need a background: pass background=median_background(frames), from "
-                "tracknetv5.background, or use `track`"
-            )
-        if not self.config.background and background is not None:
-            raise ValueError("these weights take no background: leave it out")
-
-    def _infer(self, group: list[list[torch.Tensor]], background: torch.Tensor | None) -> np.ndarray:
-        """Heatmaps (B, T, H, W) of B windows of T pictures."""
-        inputs = [self._batch(group)]
-        if background is not None:
-            inputs.append(self._batch([[background]])[:, 0].expand(len(group), -1, -1, -1))
-        return self._network(*inputs)
-
-    def _planes(self, image: np.ndarray) -> torch.Tensor:
-        """(H, W, 3) uint8 RGB -> (3, H, W) uint8 on the device, in the model's order of channels."""
-        planes = (image[..., ::-1] if self.config.channel_order == "BGR" else image).transpose(2, 0, 1)
-        return torch.from_numpy(planes.copy()).to(self.device)
-
-    @staticmethod
-    def _batch(group: list[list[torch.Tensor]]) -> torch.Tensor:
-        """B windows of T pictures (3, H, W) uint8 -> (B, T, 3, H, W) float32 in [0, 1]."""
-        return torch.stack([torch.stack(window) for window in group]).float().div_(255)
-
-
-def _choose(runtime: str, device: str, model: nn.Module | OnnxRuntime) -> tuple[str, torch.device]:
-    """The runtime and the device that settings, which may be "auto", come to for a network."""
-    exported = isinstance(model, OnnxRuntime)
-    known = ("auto", "onnx") if exported else RUNTIMES
-    if runtime not in known:
-        raise ValueError(f"runtime must be one of {', '.join(known)} for this network, not {runtime!r}")
-    if exported or runtime == "onnx":
-        if device not in ("auto", "cpu"):
-            raise ValueError(f"ONNX Runtime computes on the CPU here, not on {device}: torch does, from weights")
-        return "onnx", torch.device("cpu")
-    place = _device(device)
-    return fastest(model, place) if runtime == "auto" else "torch", place
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f'device {name!r} cannot be used: {reason}; "cpu" always can') from error
-    return torch.device(name)
-
 
 def _frames_between(before: Shown, frame: Shown) -> float:
     """The time between two frames, in frames of 1 / RATE seconds; without timestamps, by their numbers."""

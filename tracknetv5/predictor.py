@@ -1,0 +1,188 @@
+"""HeatmapPredictor: pictures in, heatmaps out, from one network on whatever computes it."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tracknetv5.export import cached_onnx
+from tracknetv5.heatmaps import HeatmapMerger
+from tracknetv5.models.v5 import Inspection, TrackNetV5
+from tracknetv5.runtime import (
+    PRECISIONS,
+    RUNTIMES,
+    OnnxRuntime,
+    TorchRuntime,
+    available_cores,
+    fastest,
+    fastest_precision,
+)
+from tracknetv5.weights import WeightsConfig
+from tracknetv5.windows import windows
+
+
+class HeatmapPredictor:
+    """A network with the facts about its weights, made ready to be asked again and again.
+
+    What the network needs (window, background, input size, order of channels) it learns from the weights' config.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module | OnnxRuntime,
+        config: WeightsConfig,
+        *,
+        device: str = "auto",
+        runtime: str = "auto",
+        precision: str = "auto",
+        compiled: bool = False,
+        step: int | None = None,
+    ):
+        """
+        Args:
+            model: a network of `create_model`, or one that was exported, as `load_onnx` returns it.
+            config: the facts about its weights; its step holds where none is given.
+            device: "auto" (a GPU if there is one), or a name that torch knows.
+            runtime: "torch", on any device; "onnx", ONNX Runtime on the CPU, for which the network is exported once and
+                kept in the user's cache; or "auto", the faster of those installed.
+            precision: what torch multiplies in: "float32", "bfloat16", "float16", or "auto", 16 bits where they are
+                faster, which is on CUDA, and on CPUs with AMX for the lite sizes. ONNX Runtime knows float32 alone.
+            compiled: let `torch.compile` make the network faster; the first window then takes some seconds and, on a
+                CPU, a C++ compiler.
+            step: frames between windows; 1 sees every frame in several windows, the window's length sees it once.
+
+        Raises:
+            ValueError: step out of range, a device that torch does not have, a runtime that is not installed, settings
+                that do not fit each other or the network, or a network that does not take frames.
+        """
+        if config.height is None:
+            raise ValueError(f"{config.model} fills gaps and sees no frames: give it as rectifier of a tracker")
+        self.config = config
+        self.step = config.step if step is None else step
+        if not 1 <= self.step <= config.frames:
+            raise ValueError(f"step must lie between 1 and the {config.frames} frames of a window, not {self.step}")
+        self.runtime, self.device = _choose(runtime, device, model)
+        if precision not in PRECISIONS:
+            raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, not {precision!r}")
+        if self.device.type == "cpu" and torch.get_num_threads() > (cores := available_cores()):
+            torch.set_num_threads(cores)  # more would only wait for each other
+        if self.runtime == "onnx":
+            if precision not in ("auto", "float32") or compiled:
+                raise ValueError("ONNX Runtime computes in float32, not compiled: take the runtime torch for those")
+            self.precision = "float32"
+            self.model = None if isinstance(model, OnnxRuntime) else model.eval()
+            self._network = model if self.model is None else OnnxRuntime(cached_onnx(model, config))
+        else:
+            self.precision = fastest_precision(model, self.device) if precision == "auto" else precision
+            self.model = model.eval().to(self.device, memory_format=torch.channels_last)
+            self._network = TorchRuntime(self.model, self.device, self.precision, compiled)
+
+    def heatmaps(
+        self, frames: Iterable[np.ndarray], *, background: np.ndarray | None = None
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """(frame number, (H, W) float32 heatmap in [0, 1]) of frames that already have the model's input size.
+
+        All are taken as new pictures of one shot.
+
+        Args:
+            frames: (H, W, 3) uint8 RGB, letterboxed to the input size.
+            background: (H, W, 3) uint8 RGB, the scene without what moves, letterboxed too, for weights that need it
+                (`config.background`).
+
+        Raises:
+            ValueError: a background that is missing or not needed.
+        """
+        self._check_background(background)
+        return self._merged(map(self._planes, frames), None if background is None else self._planes(background))
+
+    def _merged(
+        self, pictures: Iterable[Tensor], background: Tensor | None, batch: int = 1
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """(number, heatmap) of each picture: the mean over the windows that see it, of which `batch` make a pass."""
+        length = self.config.frames
+        merger = HeatmapMerger(length, step=self.step, weights=self.config.window_weights)
+        count = 0
+
+        def counted() -> Iterator[Tensor]:
+            nonlocal count
+            for picture in pictures:
+                count += 1
+                yield picture
+
+        cut = windows(counted(), length, self.step)
+        while group := list(islice(cut, batch)):
+            heatmaps = self._infer([window for _, window in group], background)
+            for (start, _), of_window in zip(group, heatmaps, strict=True):
+                yield from merger.add(start, of_window)
+        yield from merger.flush(count)
+
+    @torch.inference_mode()
+    def inspect(self, window: Sequence[np.ndarray]) -> Inspection:
+        """Everything that a V5 network computes for one window, in 32 bits, on the CPU.
+
+        Args:
+            window: as many frames as the network takes (`config.frames`), (H, W, 3) uint8 RGB, letterboxed to the
+                input size.
+
+        Raises:
+            ValueError: a network that computes no more than its heatmaps, or a window of another shape.
+        """
+        if self.model is None:
+            raise ValueError("an ONNX file cannot be looked into: take the weights that it was exported from")
+        if not isinstance(self.model, TrackNetV5):
+            raise ValueError(f"{self.config.model} has nothing to look into: take weights of tracknet_v5 or its sizes")
+        seen = self.model.inspect(self._batch([[self._planes(image) for image in window]]))
+        return Inspection(*(None if part is None else part.cpu() for part in seen))
+
+    def _check_background(self, background: np.ndarray | None) -> None:
+        if self.config.background and background is None:
+            raise ValueError(
+                "these weights need a background: pass background=median_background(frames), from "
+                "tracknetv5.background, or use `track`"
+            )
+        if not self.config.background and background is not None:
+            raise ValueError("these weights take no background: leave it out")
+
+    def _infer(self, group: list[list[Tensor]], background: Tensor | None) -> np.ndarray:
+        """Heatmaps (B, T, H, W) of B windows of T pictures."""
+        inputs = [self._batch(group)]
+        if background is not None:
+            inputs.append(self._batch([[background]])[:, 0].expand(len(group), -1, -1, -1))
+        return self._network(*inputs)
+
+    def _planes(self, image: np.ndarray) -> Tensor:
+        """(H, W, 3) uint8 RGB -> (3, H, W) uint8 on the device, in the model's order of channels."""
+        planes = (image[..., ::-1] if self.config.channel_order == "BGR" else image).transpose(2, 0, 1)
+        return torch.from_numpy(planes.copy()).to(self.device)
+
+    @staticmethod
+    def _batch(group: list[list[Tensor]]) -> Tensor:
+        """B windows of T pictures (3, H, W) uint8 -> (B, T, 3, H, W) float32 in [0, 1]."""
+        return torch.stack([torch.stack(window) for window in group]).float().div_(255)
+
+
+def _choose(runtime: str, device: str, model: nn.Module | OnnxRuntime) -> tuple[str, torch.device]:
+    """The runtime and the device that settings, which may be "auto", come to for a network."""
+    exported = isinstance(model, OnnxRuntime)
+    known = ("auto", "onnx") if exported else RUNTIMES
+    if runtime not in known:
+        raise ValueError(f"runtime must be one of {', '.join(known)} for this network, not {runtime!r}")
+    if exported or runtime == "onnx":
+        if device not in ("auto", "cpu"):
+            raise ValueError(f"ONNX Runtime computes on the CPU here, not on {device}: torch does, from weights")
+        return "onnx", torch.device("cpu")
+    place = _device(device)
+    return fastest(model, place) if runtime == "auto" else "torch", place
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f'device {name!r} cannot be used: {reason}; "cpu" always can') from error
+    return torch.device(name)
