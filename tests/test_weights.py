@@ -8,8 +8,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tracknetv5 import BallTracker, WeightsError, create_model, list_models
+from tracknetv5.card import model_card
 from tracknetv5.weights import (
     NOT_STATED,
+    PRETRAINED,
     WeightsConfig,
     available,
     load_weights,
@@ -77,6 +79,11 @@ def test_saving_again_gives_the_same_tensors(folder, tmp_path):
     tracker.config = replace(tracker.config, metrics={"somewhere": {"f1": 0.123}})
     tracker.save_pretrained(tmp_path / "again")
     assert "| somewhere | f1 | 0.123 |" in (tmp_path / "again" / "README.md").read_text()
+
+
+def test_the_card_of_bundled_weights_is_the_one_that_is_written_today():
+    for name in available():
+        assert (PRETRAINED / name / "README.md").read_text() == str(model_card(read_config(PRETRAINED / name)))
 
 
 def test_weights_may_bring_a_rectifier(folder, tmp_path):

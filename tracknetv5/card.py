@@ -49,7 +49,9 @@ With the `tracknetv5` package installed:
 ## Limits
 
 - Made for a camera that sees the whole court from behind or above one end, as in broadcasts, and hardly moves; other
-  views, close-ups, cuts and fast pans are outside of what it has learned.
+  views, close-ups and fast pans are outside of what it has learned.
+- Camera cuts are told from the frames, by limits that were set while looking at clips of this project's training and
+  validation splits. Windows begin anew at a cut, and no gap is filled across it.
 - Sports named in the training data: {sports}. Expect less on others.
 - It marks one ball a frame. Heads, shoes, court marks and a second ball can be mistaken for it, and a ball hidden
   for long is lost. Points that were filled in are marked as such and are no detections.
