@@ -1,14 +1,17 @@
 """Frames per second, latency and peak memory of the networks on this machine.
 
-    python -m benchmarks.speed [--models NAME ...] [--batch 1 4] [--step 1 3] [--threads 1 2] [--runtime torch onnx]
-        --output FOLDER
+    python -m benchmarks.speed [--models NAME ...] [--batch 1 4] [--step 1 3] [--threads 1 2]
+        [--runtime plain torch compiled onnx] [--precision float32 bfloat16] --output FOLDER
 
 Two measurements: the network alone (a batch of windows to heatmaps), and end to end (a video file to a CSV, by
-`BallTracker`). Every case is run a few times unmeasured, then all cases take turns, so that a machine that slows down
-slows all of them; figures are the median and the quartiles of the turns. Peak memory is that of a process of its own.
+`BallTracker`). The runtime `plain` is the network as it stands, called as the published code calls it, and is measured
+alone; `compiled` is torch with `torch.compile`; 16 bits are for torch, compiled or not.
+
+Every case is run a few times unmeasured, then all cases take turns, so that a machine that slows down slows all of
+them; figures are the median and the quartiles of the turns. Peak memory is that of a process of its own.
 
 Roofline: the GFLOP/s that a network achieves (2 x `full_gmacs` of `benchmarks.flops`) against those of a matrix
-product on the same machine with as many threads.
+product (float32) on the same machine with as many threads.
 
 The file name holds processor, cores and the version of torch. Measure on an idle machine: the file also has its load.
 """
@@ -36,12 +39,12 @@ from benchmarks.environment import command, machine, versions
 from benchmarks.inputs import SIZE, example
 from tracknetv5.export import cached_onnx
 from tracknetv5.models import create_model, list_models
-from tracknetv5.runtime import ONNX_PACKAGES, OnnxRuntime, TorchRuntime, keep_freed_memory
+from tracknetv5.runtime import ONNX_PACKAGES, PRECISIONS, OnnxRuntime, TorchRuntime, keep_freed_memory
 from tracknetv5.tracker import BallTracker
 from tracknetv5.video import probe
 from tracknetv5.weights import WeightsConfig, available, load_weights, resolve
 
-RUNTIMES = ("torch", "onnx")
+RUNTIMES = ("plain", "torch", "compiled", "onnx")
 MODELS = ("tracknet_v2", "tracknet_v4", "tracknet_v5", "tracknet_v2_lite", "tracknet_v4_lite", "tracknet_v5_lite")
 VIDEO = Path("demo/examples/rally_long.mp4")
 WARM_UP = 2  # unmeasured runs of each case
@@ -55,6 +58,7 @@ class Case:
     model: str
     threads: int
     runtime: str = "torch"
+    precision: str = "float32"
     batch: int | None = None  # windows a pass
     step: int | None = None  # frames between windows
 
@@ -77,9 +81,7 @@ def network(name: str) -> tuple[nn.Module, WeightsConfig, bool]:
     background = name == "tracknet_v3"
     frames = model.options.frames
     # What random weights see is noise, and decoding thousands of blobs is not what the tracker is there for.
-    config = WeightsConfig(
-        model=name, options={}, frames=frames, step=frames, background=background, threshold=0.999
-    )
+    config = WeightsConfig(model=name, options={}, frames=frames, step=frames, background=background, threshold=0.999)
     return model, config, False
 
 
@@ -90,7 +92,15 @@ def prepare(case: Case, setting: Setting) -> Callable[[], int]:
     torch.set_num_threads(case.threads)
     if case.batch is None:
         probe(setting.video)
-        tracker = BallTracker(model, config, device="cpu", runtime=case.runtime, step=case.step)
+        tracker = BallTracker(
+            model,
+            config,
+            device="cpu",
+            runtime="onnx" if case.runtime == "onnx" else "torch",
+            precision=case.precision,
+            compiled=case.runtime == "compiled",
+            step=case.step,
+        )
 
         def end_to_end() -> int:
             torch.set_num_threads(case.threads)
@@ -104,8 +114,10 @@ def prepare(case: Case, setting: Setting) -> Callable[[], int]:
     inputs = tuple(torch.rand(each.shape, generator=generator) for each in example(model, setting.size, case.batch))
     if case.runtime == "onnx":
         compute = OnnxRuntime(cached_onnx(model, replace(config, height=setting.size[0], width=setting.size[1])))
+    elif case.runtime == "plain":
+        compute = torch.inference_mode()(lambda *windows: model(*windows).sigmoid().numpy())
     else:
-        compute = TorchRuntime(model, torch.device("cpu"))
+        compute = TorchRuntime(model, torch.device("cpu"), case.precision, case.runtime == "compiled")
 
     def alone() -> int:
         torch.set_num_threads(case.threads)
@@ -216,22 +228,23 @@ def markdown(result: dict) -> str:
     rate = ", ".join(f"{gflops} with {threads}" for threads, gflops in result["matrix_gflops_per_second"].items())
     lines = [
         f"{result['machine']['cpu']}, {result['machine']['cores']} cores; matrix product, GFLOP/s by threads: {rate}\n",
-        "| network alone | runtime | threads | batch | frames/s (quartiles) | ms a pass | GFLOP/s | of matrix | MB |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
+        "| network alone | runtime | precision | threads | batch | frames/s (quartiles) | ms a pass | GFLOP/s "
+        "| of matrix | MB |",
+        "|---|---|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for row in result["model_only"]:
         low, high = row["frames_per_second_quartiles"]
         lines.append(
-            f"| {row['model']} | {row['runtime']} | {row['threads']} | {row['batch']} "
+            f"| {row['model']} | {row['runtime']} | {row['precision']} | {row['threads']} | {row['batch']} "
             f"| {row['frames_per_second']:.2f} ({low:.2f} to {high:.2f}) | {row['latency_ms']:.1f} "
             f"| {row['gflops_per_second']:.1f} | {row['share_of_matrix_rate']:.0%} | {row['peak_memory_mb']} |"
         )
-    lines += ["\n| video to CSV | runtime | threads | step | frames/s (quartiles) | MB |"]
-    lines += ["|---|---|---:|---:|---:|---:|"]
+    lines += ["\n| video to CSV | runtime | precision | threads | step | frames/s (quartiles) | MB |"]
+    lines += ["|---|---|---|---:|---:|---:|---:|"]
     for row in result["end_to_end"]:
         low, high = row["frames_per_second_quartiles"]
         lines.append(
-            f"| {row['model']} | {row['runtime']} | {row['threads']} | {row['step']} "
+            f"| {row['model']} | {row['runtime']} | {row['precision']} | {row['threads']} | {row['step']} "
             f"| {row['frames_per_second']:.2f} ({low:.2f} to {high:.2f}) | {row['peak_memory_mb']} |"
         )
     return "\n".join(lines)
@@ -245,6 +258,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--step", nargs="*", type=int, default=[3], help="frames between windows, end to end")
     parser.add_argument("--threads", nargs="+", type=int, default=[machine()["cores"]])
     parser.add_argument("--runtime", nargs="+", choices=RUNTIMES, default=["torch"])
+    parser.add_argument("--precision", nargs="+", choices=PRECISIONS[1:], default=["float32"])
     parser.add_argument("--size", nargs=2, type=int, default=SIZE, metavar=("HEIGHT", "WIDTH"), help="network alone")
     parser.add_argument("--video", type=Path, default=VIDEO, help="end to end")
     parser.add_argument("--seconds", type=float, default=2.0, help="of the video")
@@ -252,20 +266,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="or a name that ends in .json")
     options = parser.parse_args(arguments)
     setting = Setting(tuple(options.size), options.video, options.seconds)
-    cases = [
-        Case(name, threads, runtime, batch=batch)
+    ways = [
+        (name, threads, runtime, precision)
         for name in options.models
         for threads in options.threads
         for runtime in options.runtime
-        for batch in options.batch
+        for precision in options.precision
+        if precision == "float32" or runtime in ("torch", "compiled")
     ]
-    cases += [
-        Case(name, threads, runtime, step=step)
-        for name in options.models
-        for threads in options.threads
-        for runtime in options.runtime
-        for step in options.step
-    ]
+    cases = [Case(*way, batch=batch) for way in ways for batch in options.batch]
+    cases += [Case(*way, step=step) for way in ways for step in options.step if way[2] != "plain"]
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     packages = ["torch", "numpy", "av", "opencv-python", *(ONNX_PACKAGES if "onnx" in options.runtime else ())]
     try:

@@ -82,6 +82,22 @@ def test_command_names_machine_and_errors(tmp_path, monkeypatch, video, capsys):
     assert [row["frames"] for row in result["model_only"] + result["end_to_end"]] == [3, 7]
     assert result["machine"]["cores"] and result["env"]["torch"] and result["video"]["name"] == "clip.mp4"
     assert "| tracknet_v2_lite |" in capsys.readouterr().out
+    ways = [
+        "--runtime",
+        "plain",
+        "torch",
+        "--precision",
+        "float32",
+        "bfloat16",
+        "--output",
+        str(tmp_path / "ways.json"),
+    ]
+    speed.main([*tiny, "--video", str(video), *ways])
+    rows = json.loads((tmp_path / "ways.json").read_text())
+    assert [[(row["runtime"], row["precision"]) for row in rows[part]] for part in ("model_only", "end_to_end")] == [
+        [("plain", "float32"), ("torch", "float32"), ("torch", "bfloat16")],
+        [("torch", "float32"), ("torch", "bfloat16")],
+    ]
     monkeypatch.setattr(speed, "take_turns", lambda *_: pytest.fail("measured before the arguments were checked"))
     for wrong, told in ((["--step", "4"], "step"), (["--video", "no.mp4"], "no.mp4")):
         with pytest.raises(SystemExit):
