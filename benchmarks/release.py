@@ -45,13 +45,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     model, config = load_weights(options.weights)
     training = read_clips(options.data, "train")
-    rights = RIGHTS.format(sports=", ".join(sorted({clip.sport for clip in training})))
+    trained = sorted({clip.sport for clip in training})
     config = replace(
         config,
         threshold=choose_threshold(model, config, training, options.cache),
         step=config.frames,
         licence="mit",
-        training_data=f"{options.history} {rights}",
+        training_data=f"{options.history} {RIGHTS.format(sports=', '.join(trained))}",
+        sports=trained,
         provenance="trained with this package, `tracknetv5 train`",
         precision="float16",
     )

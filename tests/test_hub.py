@@ -81,6 +81,7 @@ def weights(folder: Path, number: int, **options) -> Path:
         width=64,
         threshold=0.5 + number / 10,
         licence="cc-by-4.0",
+        sports=("squash",),
         metrics={"val, all sports": {"f1": 0.5, "precision": 0.6}},
     )
     return save_weights(model, folder, config)
@@ -140,7 +141,8 @@ def test_what_a_push_leaves_on_the_hub(hub, pushed):
     assert f'BallTracker.from_pretrained("{NAME}")' in card
     facts = yaml.safe_load(card.split("---")[1])
     assert facts["library_name"] == "tracknetv5" and facts["license"] == "cc-by-4.0"
-    assert facts["pipeline_tag"] == "object-detection" and "arxiv:2512.02789" in facts["tags"]
+    assert facts["pipeline_tag"] == "object-detection" and {"arxiv:2512.02789", "squash"} < set(facts["tags"])
+    assert "Sports in the training data: squash." in card
     result = facts["model-index"][0]["results"][0]
     assert result["metrics"][0] == {"type": "f1", "value": 0.5} and result["dataset"]["name"] == "val, all sports"
 

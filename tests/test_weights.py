@@ -126,6 +126,7 @@ def test_an_older_config_without_the_newer_entries(folder):
         (dict(options={"heads": 3}), "config.json: embed_dim must be divisible by num_heads"),
         (dict(options={"dim": -8}), "config.json: .*negative dimension"),
         (dict(options=[1]), "must be tables"),
+        (dict(sports="tennis"), "sports must be a list of names, not 'tennis'"),
         (dict(frames=4), "frames is 4, in its options 3"),
         (dict(frames=0), "frames must be 1 or more"),
         (dict(step=9), "step must lie between 1 and the 3"),

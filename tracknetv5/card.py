@@ -11,7 +11,6 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from tracknetv5.weights import HUB_ORGANISATION, NOT_STATED, WeightsConfig
 
 PICTURE = "picture.jpg"
-SPORTS = ("badminton", "padel", "tennis", "volleyball")
 PAPERS = {  # where each architecture was published
     "tracknet_v2": ("Sun et al., TrackNetV2, ICPAI 2020", None),
     "tracknet_v3": ("Chen and Wang, TrackNetV3, MMAsia 2023", None),
@@ -52,7 +51,7 @@ With the `tracknetv5` package installed:
   views, close-ups and fast pans are outside of what it has learned.
 - Camera cuts are told from the frames, by limits that were set while looking at clips of this project's training and
   validation splits. Windows begin anew at a cut, and no gap is filled across it.
-- Sports named in the training data: {sports}. Expect less on others.
+- Sports in the training data: {sports}. Expect less on others.
 - It marks one ball a frame. Heads, shoes, court marks and a second ball can be mistaken for it, and a ball hidden
   for long is lost. Points that were filled in are marked as such and are no detections.
 - No basis for line calls, refereeing or decisions about people.
@@ -97,7 +96,6 @@ def model_card(config: WeightsConfig, repo_id: str | None = None) -> ModelCard:
     paper, arxiv = PAPERS[config.model.removesuffix("_lite").removesuffix("_divided")]
     if arxiv:
         paper = f"{paper}, [arXiv:{arxiv}](https://arxiv.org/abs/{arxiv})"
-    sports = [sport for sport in SPORTS if sport in config.training_data.lower()]
     tracks = config.height is not None
     if tracks:
         background = " and the median image of the clip" if config.background else ""
@@ -114,16 +112,16 @@ def model_card(config: WeightsConfig, repo_id: str | None = None) -> ModelCard:
         usage=(TRACKER_USAGE if tracks else RECTIFIER_USAGE).format(repo_id=repo_id),
         inputs=inputs,
         results=_table(config) or "None stated.",
-        sports=", ".join(sports) or NOT_STATED,
+        sports=", ".join(config.sports) or NOT_STATED,
         paper=paper,
         provenance=config.provenance,
         training_data=config.training_data,
         licence=config.licence,
     )
-    return ModelCard(f"---\n{_metadata(config, sports, arxiv).to_yaml()}\n---\n\n{text}")
+    return ModelCard(f"---\n{_metadata(config, arxiv).to_yaml()}\n---\n\n{text}")
 
 
-def _metadata(config: WeightsConfig, sports: Iterable[str], arxiv: str | None) -> ModelCardData:
+def _metadata(config: WeightsConfig, arxiv: str | None) -> ModelCardData:
     stated = config.licence != NOT_STATED
     results = [
         EvalResult(
@@ -139,7 +137,7 @@ def _metadata(config: WeightsConfig, sports: Iterable[str], arxiv: str | None) -
     return ModelCardData(
         library_name="tracknetv5",
         pipeline_tag="object-detection",
-        tags=["ball-tracking", "sports", "video", "tracknet", *sports, *([f"arxiv:{arxiv}"] if arxiv else [])],
+        tags=["ball-tracking", "sports", "video", "tracknet", *config.sports, *([f"arxiv:{arxiv}"] if arxiv else [])],
         license=config.licence if stated else "other",
         license_name=None if stated else "not-stated",
         model_name=config.model if results else None,

@@ -6,7 +6,7 @@ metrics and the hash of the tensors. Nothing is ever unpickled here.
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
@@ -57,6 +57,7 @@ class WeightsConfig:
     precision: str = "float32"  # of the stored tensors, or "float16"; computed with in 32 bits
     licence: str = NOT_STATED  # of the weights, an SPDX identifier in lower case, as the Hub writes it
     training_data: str = NOT_STATED
+    sports: Sequence[str] = ()  # in the training data, in lower case
     provenance: str = NOT_STATED  # who made them, from what
     metrics: Mapping = field(default_factory=dict)  # {measured on: {metric: value}}, the overall result first
     sha256: str = ""  # of the tensors' file
@@ -74,6 +75,9 @@ class WeightsConfig:
             raise ValueError(f"step must lie between 1 and the {self.frames} frames of a window, not {self.step!r}")
         if not isinstance(self.threshold, float) or not 0 < self.threshold < 1:
             raise ValueError(f"threshold must lie between 0 and 1, not {self.threshold!r}")
+        if isinstance(self.sports, str):
+            raise ValueError(f"sports must be a list of names, not {self.sports!r}")
+        object.__setattr__(self, "sports", tuple(self.sports))  # JSON has lists alone
         if not isinstance(self.options, Mapping) or not isinstance(self.metrics, Mapping):
             raise ValueError("options and metrics must be tables")
         choices = {
