@@ -1,5 +1,6 @@
 """Readers, targets, augmentation and the stream of training windows, on data sets written here."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import cv2
@@ -223,6 +224,16 @@ def test_reversal_and_flip_happen():
 def make_dataset(indexed, tmp_path, **options) -> WindowDataset:
     settings = dict(count=40, length=3, size=SIZE, cache=tmp_path / "cache", seed=1) | options
     return WindowDataset(read_clips(indexed), **settings)
+
+
+def test_clips_shorter_than_a_window_are_left_out_and_counted(indexed, tmp_path):
+    a, b = read_clips(indexed)
+    cut = replace(b, xy=b.xy[:2], visibility=b.visibility[:2], difficulty=b.difficulty[:2])
+    settings = dict(count=4, length=3, size=SIZE, cache=tmp_path / "cache")
+    with pytest.warns(UserWarning, match="1 of 2 clips are left out: shorter than the 3 frames"):
+        assert WindowDataset([a, cut], **settings).clips == [a]
+    with pytest.raises(ValueError, match="none of the 1 clips has the 3 frames of a window"):
+        WindowDataset([cut], **settings)
 
 
 def test_windows_are_the_same_for_the_same_seed(indexed, tmp_path):

@@ -1,5 +1,6 @@
 """Windows for training: an endless, seeded stream that is the same whatever the number of workers or restarts."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +29,8 @@ class SamplingOptions:
 class WindowDataset(Dataset):
     """Training windows; item k depends on nothing but `seed` and k, so a run resumes exactly where it stopped.
 
-    An item is (frames (T, 3, h, w) uint8 RGB, target (T, h, w) uint8 of {0, 1}, labelled (T,) bool).
+    An item is (frames (T, 3, h, w) uint8 RGB, target (T, h, w) uint8 of {0, 1}, labelled (T,) bool). Clips shorter than
+    a window are left out with a warning. ValueError if none is left, or if `sampling` does not fit the clips.
     """
 
     def __init__(
@@ -47,6 +49,11 @@ class WindowDataset(Dataset):
         self.count, self.length, self.size, self.crop = count, length, size, crop or size
         self.augmentation, self.sampling, self.seed = augmentation, sampling, seed
         self.clips = [clip for clip in clips if len(clip) >= length]
+        if not self.clips:
+            raise ValueError(f"none of the {len(clips)} clips has the {length} frames of a window: get longer ones")
+        if short := len(clips) - len(self.clips):
+            told = f"{short} of {len(clips)} clips are left out: shorter than the {length} frames of a window"
+            warnings.warn(told, stacklevel=2)
         if sampling.windows:
             if sampling.strides != (1.0,):
                 raise ValueError("`windows` are of frames in a row: leave out `strides`")
