@@ -1,11 +1,12 @@
-"""Latency of `BallTracker.stream` and F1 for each of its delays, against windows over the whole video.
+"""Frames per second beside F1: windows over the whole video at each step, and `BallTracker.stream` at each delay.
 
-    python -m benchmarks.latency --data data --split val [--weights W] [--runtime torch onnx] --output FILE.json
+    python -m benchmarks.latency --data data --split val [--weights W] [--runtime torch onnx]
+        [--precision float32 bfloat16] [--step 3 1] --output FILE.json
 
 A frame's time is what passes from the moment the tracker is given it, at the size of the footage, until it asks for the
 next. A point's latency at 30 frames a second is that time and the wait for `delay` more frames; it holds while frames
 are answered faster than they come, and the last column says how many are not. `offline` stands for the windows of
-`BallTracker.track`, at the step of the weights. Protocol `frame` of benchmarks/protocols.py. Measure on an idle
+`BallTracker.track`. ONNX Runtime computes in float32 alone. Protocol `frame` of benchmarks/protocols.py. Measure on an idle
 machine.
 """
 
@@ -15,6 +16,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +30,7 @@ from tracknetv5.runtime import ONNX_PACKAGES, keep_freed_memory
 from tracknetv5.tracker import BallTracker
 from tracknetv5.trajectory import Trajectory
 
-DELAYS = (None, 1, 0)  # None: offline
+DELAYS = (1, 0)
 RATE = 30.0  # frames a second at which latencies are told
 WARM_UP = 3  # frames of a clip that are not timed
 
@@ -42,13 +44,27 @@ def timed(frames: Iterable[np.ndarray], seconds: list[float]) -> Iterator[np.nda
             seconds.append(time.perf_counter() - given)
 
 
-def measure(weights: str | None, runtime: str, delay: int | None, clips: Sequence[Clip]) -> dict:
+@dataclass(frozen=True)
+class Way:
+    """How frames are looked at: one row of the table."""
+
+    runtime: str
+    precision: str
+    delay: int | None = None  # frames that are waited for; None: offline
+    step: int | None = None  # frames between windows; None: that of the weights
+
+
+def measure(weights: str | None, way: Way, clips: Sequence[Clip]) -> dict:
     """One row of the table.
 
     Raises:
-        ValueError: weights that do not load or need a background, or clips that cannot be read.
+        ValueError: weights that do not load or need a background, a step that does not fit them, or clips that cannot
+            be read.
     """
-    tracker = BallTracker.from_pretrained(weights, runtime=runtime, device="cpu")
+    delay = way.delay
+    tracker = BallTracker.from_pretrained(
+        weights, runtime=way.runtime, precision=way.precision, step=way.step, device="cpu"
+    )
     if tracker.config.background:
         raise ValueError(f"{weights}: needs the background of a whole clip, and cannot be live")
     seconds, scored = [], []
@@ -65,6 +81,7 @@ def measure(weights: str | None, runtime: str, delay: int | None, clips: Sequenc
         "weights": weights or tracker.config.model,
         "sha256": tracker.config.sha256,
         "runtime": tracker.runtime,
+        "computed_in": tracker.precision,
         "delay": "offline" if delay is None else delay,
         "step": tracker.step if delay is None else 1,
         "frames": len(milliseconds),
@@ -87,13 +104,13 @@ def measure(weights: str | None, runtime: str, delay: int | None, clips: Sequenc
 
 def markdown(rows: Sequence[dict]) -> str:
     lines = [
-        "| weights | runtime | delay | step | frames/s | F1 (95 %) | ms a frame: median, 95th "
+        "| weights | runtime | computed in | delay | step | frames/s | F1 (95 %) | ms a frame: median, 95th "
         f"| latency at {RATE:g} frames/s: median, 95th | too slow |",
-        "|---|---|---|---:|---:|---:|---:|---:|---:|",
+        "|---|---|---|---|---:|---:|---:|---:|---:|---:|",
     ]
     for row in rows:
         low, high = row["interval_95"]
-        cells = [row["weights"], row["runtime"], row["delay"], row["step"], row["frames_per_second"]]
+        cells = [row[name] for name in ("weights", "runtime", "computed_in", "delay", "step", "frames_per_second")]
         cells += ["-" if row["f1"] is None else f"{row['f1']:.3f} ({low:.3f} to {high:.3f})"]
         if row["delay"] == "offline":
             cells += ["-"] * 3
@@ -110,13 +127,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--split", help="train or val, where the data set has splits")
     parser.add_argument("--weights", help="folder, .onnx file, Hub id or name; default: the bundled ones")
     parser.add_argument("--runtime", nargs="+", choices=("torch", "onnx"), default=["torch"])
+    parser.add_argument("--precision", nargs="+", choices=("float32", "bfloat16"), default=["float32"])
+    parser.add_argument("--step", nargs="+", type=int, default=[3, 1], help="frames between windows, offline")
     parser.add_argument("--output", required=True, type=Path, help="JSON file")
     options = parser.parse_args(arguments)
+    ways = [
+        Way(runtime, precision, **how)
+        for runtime in options.runtime
+        for precision in options.precision
+        if runtime == "torch" or precision == "float32"
+        for how in ([{"step": step} for step in options.step] + [{"delay": delay} for delay in DELAYS])
+    ]
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     keep_freed_memory()  # as `tracknetv5 live` does
     try:
         clips = read_clips(options.data, options.split)
-        rows = [measure(options.weights, runtime, delay, clips) for runtime in options.runtime for delay in DELAYS]
+        rows = [measure(options.weights, way, clips) for way in ways]
     except (OSError, ValueError) as error:
         parser.error(str(error))
     packages = ["torch", "numpy", "opencv-python", "av", *(ONNX_PACKAGES if "onnx" in options.runtime else ())]

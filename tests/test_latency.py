@@ -18,7 +18,7 @@ def data(tmp_path):
     return tmp_path
 
 
-def test_one_row_for_each_delay(data, tmp_path, weights, monkeypatch, capsys):
+def test_one_row_for_each_step_and_delay(data, tmp_path, weights, monkeypatch, capsys):
     ticks = iter(range(1000))
     monkeypatch.setattr(latency.time, "perf_counter", lambda: next(ticks) / 50)  # a frame takes 20 ms
     arguments = ["--data", str(data), "--split", "val", "--weights", str(weights), "--output", str(tmp_path / "x.json")]
@@ -26,12 +26,27 @@ def test_one_row_for_each_delay(data, tmp_path, weights, monkeypatch, capsys):
     report = json.loads((tmp_path / "x.json").read_text())
     rows = report["rows"]
     assert [(clip["clip"], clip["scored"]) for clip in report["data"]] == [("tennis/a", 10)]
-    assert [(row["delay"], row["step"], row["frames"]) for row in rows] == [("offline", 3, 7), (1, 1, 7), (0, 1, 7)]
+    ways = [("offline", 3, 7), ("offline", 1, 7), (1, 1, 7), (0, 1, 7)]
+    assert [(row["delay"], row["step"], row["frames"]) for row in rows] == ways
     assert "latency_ms_median" not in rows[0] and rows[0]["frames_per_second"] == 50
-    assert [row["frame_ms_median"] for row in rows[1:]] == [20, 20]
-    assert [row["latency_ms_95"] for row in rows[1:]] == [53.33, 20]
-    assert rows[1]["share_slower_than_they_come"] == 0
-    assert "| torch | offline | 3 | 50.0 |" in capsys.readouterr().out
+    assert [row["frame_ms_median"] for row in rows[2:]] == [20, 20]
+    assert [row["latency_ms_95"] for row in rows[2:]] == [53.33, 20]
+    assert rows[2]["share_slower_than_they_come"] == 0
+    assert "| torch | float32 | offline | 3 | 50.0 |" in capsys.readouterr().out
+
+
+def test_16_bits_are_for_torch(data, tmp_path, weights, monkeypatch):
+    seen = []
+    monkeypatch.setattr(latency, "measure", lambda _, way, clips: seen.append(way))
+    monkeypatch.setattr(latency, "markdown", str)
+    arguments = ["--data", str(data), "--output", str(tmp_path / "x.json"), "--step", "3"]
+    latency.main([*arguments, "--runtime", "torch", "onnx", "--precision", "float32", "bfloat16"])
+    assert [(way.runtime, way.precision) for way in seen if way.delay is None] == [
+        ("torch", "float32"),
+        ("torch", "bfloat16"),
+        ("onnx", "float32"),
+    ]
+    assert [way.delay for way in seen] == [None, 1, 0] * 3
 
 
 def test_what_a_delay_finds_is_what_is_scored(data, weights, monkeypatch):
@@ -43,7 +58,8 @@ def test_what_a_delay_finds_is_what_is_scored(data, weights, monkeypatch):
             yield Point(number, tuple(xy) if found else None, float(found), "detected" if found else "")
 
     monkeypatch.setattr(BallTracker, "stream", stream)
-    rows = [latency.measure(str(weights), "torch", delay, [clip]) for delay in latency.DELAYS]
+    ways = [latency.Way("torch", "float32", delay) for delay in (None, *latency.DELAYS)]
+    rows = [latency.measure(str(weights), way, [clip]) for way in ways]
     assert [row["recall"] for row in rows] == [1, 0.5, 0] and rows[1]["precision"] == 1
     assert [(row["tp"], row["fn"]) for row in rows] == [(10, 0), (5, 5), (0, 10)]
 
