@@ -6,8 +6,8 @@
 A frame's time is what passes from the moment the tracker is given it, at the size of the footage, until it asks for the
 next. A point's latency at 30 frames a second is that time and the wait for `delay` more frames; it holds while frames
 are answered faster than they come, and the last column says how many are not. `offline` stands for the windows of
-`BallTracker.track`. ONNX Runtime computes in float32 alone. Protocol `frame` of benchmarks/protocols.py. Measure on an idle
-machine.
+`BallTracker.track`. ONNX Runtime computes in float32 alone. Protocol `frame` of benchmarks/protocols.py. Measure on an
+idle machine.
 """
 
 import argparse
