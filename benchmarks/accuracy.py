@@ -68,6 +68,7 @@ def evaluate(
         "protocol": protocol,
         "threshold": tracker.threshold,
         "step": tracker.step,
+        "computed_in": tracker.precision,
     }
     return facts | _tables(scored) | ({"breakdown": breakdown(scored)} if protocol == "frame" else {})
 

@@ -47,11 +47,13 @@ def accuracy_table() -> str:
     clips = {f"{clip['clip']} ({clip['group']})" for clip in report["data"]}
     env = ", ".join(f"{name} {number}" for name, number in report["env"].items())
     protocols = dict.fromkeys(result["protocol"] for result in report["results"])
+    computed = dict.fromkeys(result["computed_in"] for result in report["results"] if "computed_in" in result)
     note = (
         f"Split `{report['split']}`: {len(clips)} clips of matches that training never saw; "
         + "".join(f"protocol `{name}`: {accuracy.PROTOCOLS[name]}; " for name in protocols)
         + f"a prediction is right within {report['tolerance_px']} px at 512 x 288. "
-        "Intervals: 95 %, bootstrap over blocks of one second, optimistic because a split of few clips knows few "
+        + (f"Computed in {' and '.join(computed)}. " if computed else "")
+        + "Intervals: 95 %, bootstrap over blocks of one second, optimistic because a split of few clips knows few "
         f"venues. Versions: {env}. Command: `{report['command']}`."
     )
     parts = [accuracy.markdown(report["results"]), note]
