@@ -86,6 +86,7 @@ def test_learning_rate_rises_holds_and_falls():
         ("[data]\nroot='x'\n[model]\nname='inpaintnet'", "not 'inpaintnet'"),
         ("[data]\nroot='x'\n[sampling]\nsports={padel='half'}", "sports must be a table of numbers"),
         ("[data]\nroot='x'\n[sampling]\nsports={padel=-1}", "sports must be finite and not negative"),
+        ("[data]\nroot='x'\n[sampling]\nsports={padel=0, tennis=0}", r"\[sampling\] sports must give a share above 0"),
         ("[data]\nroot='x'\n[sampling]\nstrides=[0.5, 0.4]", "strides must be probabilities that sum to 1"),
         ("[data]\nroot='x'\n[augment]\nscale=[1.3, 0.8]", "scale must be"),
         ("[data]\nroot='x'\n[augment]\nflip=2", r"\[augment\] flip must be at most 1"),

@@ -106,6 +106,8 @@ class TrainConfig:
             raise ValueError(f"[data] crop must fit into the size {self.data.size}, not {self.data.crop}")
         if self.augment.scale[0] > self.augment.scale[1]:
             raise ValueError(f"[augment] scale must be (least, most), not {self.augment.scale}")
+        if (sports := self.sampling.sports) and not any(sports.values()):
+            raise ValueError(f"[sampling] sports must give a share above 0 to one at least, not {sports}")
         if not math.isclose(sum(self.sampling.strides), 1):
             raise ValueError(f"[sampling] strides must be probabilities that sum to 1, not {self.sampling.strides}")
 
