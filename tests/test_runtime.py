@@ -55,9 +55,14 @@ def test_torch_gives_probabilities_as_an_array():
         np.testing.assert_allclose(heatmaps, model(frames).sigmoid(), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["tracknet_v5_lite", "tracknet_v4_lite"])
-def test_16_bits_are_those_of_autocast_and_the_answer_has_32(name):
-    model = network(name)
+SMALL = dict(widths=(8, 16), depths=(1, 1), dim=16, layers=1, feedforward=32)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("tracknet_v5_lite", {}), ("tracknet_v4_lite", {}), ("tracknet_v5", SMALL)]
+)
+def test_16_bits_are_those_of_autocast_and_the_answer_has_32(name, options):
+    model = network(name, **options)
     frames = torch.rand(1, 3, 3, 64, 128)
     exact, rounded = (TorchRuntime(model, CPU, precision)(frames) for precision in ("float32", "bfloat16"))
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
