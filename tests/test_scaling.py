@@ -45,3 +45,10 @@ def test_turns_and_figures(clip, tmp_path, monkeypatch, capsys):
 def test_a_command_is_what_is_timed(clip, weights, tmp_path):
     assert scaling.track([clip], tmp_path / "out", 1, str(weights)) > 0
     assert sorted(scaling.results(tmp_path / "out")) == ["clip.csv", "clip_track.json"]
+
+
+@pytest.mark.parametrize("option", ["--videos", "--processes", "--repeats"])
+def test_nothing_is_not_counted(clip, tmp_path, capsys, option):
+    with pytest.raises(SystemExit):
+        scaling.main(["--video", str(clip), "--output", str(tmp_path / "x.json"), option, "0"])
+    assert f"argument {option}: must be 1 or more, not 0" in capsys.readouterr().err
