@@ -16,55 +16,16 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from benchmarks.accuracy import describe
 from benchmarks.environment import command, versions
 from benchmarks.inputs import weights_and_footage
+from tracknetv5.data.erase import erase
 from tracknetv5.data.readers import VISIBLE, Clip
 from tracknetv5.geometry import Letterbox
 from tracknetv5.tracker import BallTracker
 from tracknetv5.video import probe
-
-RADIUS = 6  # pixels of the network's input: a ball with its soft edge
-REACH = 15  # frames before and after whose pixels may stand in
-CLEAR = 12.0  # pixels; nearer than this to the erased ball, a ball in another frame would be painted back
-
-
-def erase(images: np.ndarray, xy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A clip without its ball.
-
-    Args:
-        images: (N, H, W, 3) uint8 RGB.
-        xy: (N, 2) balls in pixels of these images, NaN where there is none.
-
-    Returns:
-        (N, H, W, 3) uint8 RGB, and (N,) bool: frames in which a ball was erased.
-    """
-    result, erased = images.copy(), np.zeros(len(images), bool)
-    height, width = images.shape[1:3]
-    for number in np.flatnonzero(~np.isnan(xy[:, 0])):
-        near = np.arange(max(number - REACH, 0), min(number + REACH + 1, len(images)))
-        near = near[np.linalg.norm(xy[near] - xy[number], axis=1) >= CLEAR]  # NaN: who knows where that ball is
-        if len(near) < REACH // 2:
-            continue
-        # From halfway to the ball before to halfway to the ball after: the streak that a slow shutter leaves.
-        ends = [
-            (xy[number] + xy[k]) / 2 if 0 <= k < len(xy) and not np.isnan(xy[k, 0]) else xy[number]
-            for k in (number - 1, number + 1)
-        ]
-        cover = np.zeros((height, width), np.float32)
-        for end in ends:
-            cv2.line(cover, np.rint(xy[number]).astype(int), np.rint(end).astype(int), 1.0, 2 * RADIUS)
-        cover = cv2.GaussianBlur(cover, (0, 0), 1.0)
-        box = cv2.boundingRect((cover > 0).astype(np.uint8))
-        part = np.s_[box[1] : box[1] + box[3], box[0] : box[0] + box[2]]
-        behind = np.median(images[(near, *part)], axis=0)
-        share = cover[part][..., None]
-        result[(number, *part)] = np.rint(share * behind + (1 - share) * images[(number, *part)])
-        erased[number] = True
-    return result, erased
 
 
 def false_balls(tracker: BallTracker, clip: Clip) -> dict[str, float]:
