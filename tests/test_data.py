@@ -179,7 +179,7 @@ def test_a_damaged_cache_is_named(indexed, tmp_path):
 
 
 def test_disc():
-    heatmaps = disc(np.array([(10.0, 5.0), (np.nan, np.nan), (0.0, 0.0), (200.0, 5.0)]), (20, 30))
+    heatmaps = disc(np.array([[(10.0, 5.0), (np.nan, np.nan), (0.0, 0.0), (200.0, 5.0)]]), (20, 30))
     y, x = np.nonzero(heatmaps[0])
     assert ((x - 10) ** 2 + (y - 5) ** 2 <= 2.5**2).all()
     assert len(x) == 21  # lattice points of a disc of radius 2.5
@@ -187,9 +187,16 @@ def test_disc():
     assert heatmaps[2].sum() == 8  # the quarter inside the picture
 
 
+def test_all_balls_of_a_frame_are_in_its_target():
+    first, second = np.array([(10.0, 5.0), (np.nan, np.nan)]), np.array([(12.0, 5.0), (20.0, 9.0)])
+    both = disc(np.stack([first, second]), (20, 30))
+    assert np.array_equal(both, disc(first[None], (20, 30)) | disc(second[None], (20, 30)))
+    assert both[1].sum() == 21 < both[0].sum() < 42 and both.max() == 1
+
+
 def test_no_augmentation_changes_nothing():
     frames = np.stack([picture(*ball(k)) for k in range(3)])
-    xy = np.array([ball(k) for k in range(3)])
+    xy = np.array([[ball(k) for k in range(3)]])
     result, moved, reverse = augment(frames, xy, SIZE, STILL, np.random.default_rng(0))
     assert np.array_equal(result, frames) and np.allclose(moved, xy) and not reverse
 
@@ -197,13 +204,13 @@ def test_no_augmentation_changes_nothing():
 @pytest.mark.parametrize("crop", [SIZE, (48, 64)])
 def test_labels_follow_the_picture(crop):
     frames = np.stack([picture(*ball(k)) for k in range(3)])
-    xy = np.array([ball(k) for k in range(3)])
+    xy = np.array([[ball(k) for k in range(3)]])
     seen = 0
     for seed in range(30):
         options = AugmentOptions(brightness=0.1, colour=0.05)
         result, moved, reverse = augment(frames, xy, crop, options, np.random.default_rng(seed))
         assert result.shape == (3, *crop, 3)
-        for image, (x, y) in zip(result, moved, strict=True):
+        for image, (x, y) in zip(result, moved[0], strict=True):
             if np.isnan(x) or not (6 < x < crop[1] - 7 and 6 < y < crop[0] - 7):
                 continue
             rows, columns = np.nonzero(image[..., 0] > 150)
@@ -214,11 +221,76 @@ def test_labels_follow_the_picture(crop):
 
 def test_reversal_and_flip_happen():
     frames = np.stack([picture(*ball(k)) for k in range(3)])
-    xy = np.array([ball(k) for k in range(3)])
+    xy = np.array([[ball(k) for k in range(3)]])
     options = AugmentOptions(flip=1, reverse=1, scale=(1, 1), shift=0, brightness=0, colour=0, blur=0, noise=0)
     _, moved, reverse = augment(frames, xy, SIZE, options, np.random.default_rng(0))
     assert reverse
-    assert np.allclose(moved, [(127 - x, y) for x, y in xy[::-1]])
+    assert np.allclose(moved, [[(127 - x, y) for x, y in xy[0, ::-1]]])
+
+
+def test_a_seed_gives_what_it_gave_before_there_were_more_options():
+    frames, xy = np.zeros((3, *SIZE, 3), np.uint8), np.array([[ball(k) for k in range(3)]])
+    rng = np.random.default_rng(1)
+    _, moved, reverse = augment(frames, xy, (48, 64), AugmentOptions(noise=1), rng)
+    assert np.allclose(moved, [[(12.139719, 27.523306), (8.037023, 26.497632), (3.934328, 25.471958)]], atol=1e-6)
+    assert reverse and np.isclose(rng.random(), 0.203455240676)  # as many draws as ever
+
+
+@pytest.fixture
+def colours():
+    """A window of random colours, and its one ball."""
+    frames = np.random.default_rng(0).integers(0, 256, (3, 24, 32, 3), np.uint8)
+    return cv2.GaussianBlur(frames.reshape(72, 32, 3), (0, 0), 2).reshape(frames.shape), np.full((1, 3, 2), 9.0)
+
+
+def varied(colours, seed: int, **options) -> np.ndarray:
+    frames, xy = colours
+    return augment(frames, xy, frames.shape[1:3], replace(STILL, **options), np.random.default_rng(seed))[0]
+
+
+def aside(images: np.ndarray) -> np.ndarray:
+    """What of the colours is not grey."""
+    return images - images.mean(-1, keepdims=True)
+
+
+@pytest.mark.parametrize("option", ["hue", "saturation"])
+def test_hue_and_saturation_leave_grey_as_it_is(colours, option):
+    frames, xy = colours
+    grey = frames.mean(-1, keepdims=True).astype(np.uint8).repeat(3, -1)
+    assert np.abs(varied((grey, xy), 0, **{option: 0.5}).astype(int) - grey).max() <= 1
+    frames = 64 + frames // 2  # no channel is clipped
+    results = [varied((frames, xy), seed, **{option: 0.5}).astype(int) for seed in range(5)]
+    assert all(np.abs(result.mean(-1) - frames.mean(-1)).max() <= 1 for result in results)
+    assert max(np.abs(result - frames).max() for result in results) > 5
+
+
+def test_hue_keeps_the_distance_from_grey_and_saturation_the_direction(colours):
+    frames, xy = 64 + colours[0] // 2, colours[1]
+    before = aside(frames)
+    for seed in range(5):
+        turned = aside(varied((frames, xy), seed, hue=0.5))
+        assert np.isclose(np.linalg.norm(turned), np.linalg.norm(before), rtol=0.03)
+        moved = aside(varied((frames, xy), seed, saturation=0.5))
+        assert (moved * before).sum() > 0.99 * np.linalg.norm(moved) * np.linalg.norm(before)
+
+
+def test_gamma_keeps_black_and_white_and_changes_all_channels_alike(colours):
+    frames, xy = colours
+    frames = frames.copy()
+    frames[:, 0, 0], frames[:, 0, 1] = 0, 255
+    for seed in range(5):
+        result = varied((frames, xy), seed, gamma=0.5)
+        assert (result[:, 0, 0] == 0).all() and (result[:, 0, 1] >= 254).all()
+        order = np.argsort(frames, axis=None, kind="stable")
+        change = np.diff(result.reshape(-1)[order].astype(int))
+        assert (change >= 0).all() and not np.array_equal(result, frames)
+
+
+def test_compression_leaves_marks_and_the_picture(colours):
+    frames, _ = colours
+    error = np.abs(varied(colours, 0, compression=1).astype(int) - frames)
+    assert 1 < error.mean() < 12
+    assert np.array_equal(varied(colours, 0, compression=1), varied(colours, 0, compression=1))
 
 
 def make_dataset(indexed, tmp_path, **options) -> WindowDataset:

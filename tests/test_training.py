@@ -90,6 +90,7 @@ def test_learning_rate_rises_holds_and_falls():
         ("[data]\nroot='x'\n[sampling]\nstrides=[0.5, 0.4]", "strides must be probabilities that sum to 1"),
         ("[data]\nroot='x'\n[augment]\nscale=[1.3, 0.8]", "scale must be"),
         ("[data]\nroot='x'\n[augment]\nflip=2", r"\[augment\] flip must be at most 1"),
+        ("[data]\nroot='x'\n[augment]\npaste=2", r"\[augment\] paste must be at most 1"),
     ],
 )
 def test_faults_in_a_config_are_named(tmp_path, text, message):

@@ -5,6 +5,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from tracknetv5.data.paste import compressed
+
+QUALITY = (30, 80)  # of the JPEG that stands for a badly compressed video
+
 
 @dataclass(frozen=True)
 class AugmentOptions:
@@ -16,22 +20,27 @@ class AugmentOptions:
     colour: float = 0.1  # largest change of the gain of one channel
     blur: float = 0.1  # probability of a slight blur, as in compressed or unfocused footage
     noise: float = 0.2  # probability of sensor noise
+    hue: float = 0.0  # largest turn of all colours about grey, as a share of a full one
+    saturation: float = 0.0  # largest change of the distance of all colours from grey, as a share of it
+    gamma: float = 0.0  # largest change of the exponent of the brightness, as its logarithm
+    compression: float = 0.0  # probability of the marks of a low bit rate
+    paste: float = 0.0  # probability of one more ball, made up, or one in place of the real one; see data/paste.py
 
 
 def augment(
     frames: np.ndarray, xy: np.ndarray, crop: tuple[int, int], options: AugmentOptions, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, bool]:
-    """A random variation of a window.
+    """A random variation of a window; all but `options.paste`, which takes more than a window.
 
     Args:
         frames: (T, H, W, 3) uint8 RGB.
-        xy: (T, 2) ball centres in pixels of these frames, NaN where there is no ball.
+        xy: (K, T, 2) centres of the balls in pixels of these frames, NaN where there is none.
         crop: (height, width) of the result; smaller than the frames, it is a random part of them, most often one
             that holds the ball.
 
     Returns:
-        (T, height, width, 3) uint8 RGB, the new (T, 2) centres (NaN where the ball has left the picture), and whether
-        time was reversed.
+        (T, height, width, 3) uint8 RGB, the new (K, T, 2) centres (NaN where a ball has left the picture), and
+        whether time was reversed.
     """
     height, width = frames.shape[1:3]
     scale = np.exp(rng.uniform(*np.log(options.scale)))
@@ -41,7 +50,7 @@ def augment(
     centre = np.array([(width - 1) / 2, (height - 1) / 2])
     spare = np.array([width - crop[1], height - crop[0]]) / 2
     if spare.any():
-        balls = xy[~np.isnan(xy[:, 0])]
+        balls = xy[~np.isnan(xy[..., 0])]
         if len(balls) and rng.random() < 0.8:
             around = balls[rng.integers(len(balls))] + rng.uniform(-0.45, 0.45, 2) * (crop[1], crop[0])
         else:
@@ -57,31 +66,51 @@ def augment(
         ]
     )
     table = _colour_table(options, rng)
+    mixture = _colour_mixture(options, rng) if options.hue or options.saturation else None
     sigma = rng.uniform(0.4, 0.8) if rng.random() < options.blur else 0.0
     noise = rng.uniform(1, 4) if rng.random() < options.noise else 0.0
+    # Options that are off draw no numbers: a seed gives the windows that it gave before they were there.
+    quality = int(rng.integers(*QUALITY)) if options.compression and rng.random() < options.compression else 0
     result = np.empty((len(frames), *crop, 3), np.uint8)
     for source, target in zip(frames, result, strict=True):
         cv2.warpAffine(source, matrix, (crop[1], crop[0]), dst=target, flags=cv2.INTER_LINEAR)
         if sigma:
             cv2.GaussianBlur(target, (0, 0), sigma, dst=target)
+        if mixture is not None:
+            cv2.transform(target, mixture, dst=target)
         cv2.LUT(target, table, dst=target)
         if noise:
             grain = np.empty(target.shape, np.int16)
             cv2.setRNGSeed(int(rng.integers(2**31)))
             cv2.randn(grain, (0, 0, 0), (noise, noise, noise))
             cv2.add(target, grain, dst=target, dtype=cv2.CV_8U)
+        if quality:
+            target[:] = compressed(target, quality)
     moved = xy * (mirror, scale) + matrix[:, 2]
-    outside = ~((moved >= 0) & (moved <= (crop[1] - 1, crop[0] - 1))).all(1)
+    outside = ~((moved >= 0) & (moved <= (crop[1] - 1, crop[0] - 1))).all(-1)
     moved[outside] = np.nan
     reverse = rng.random() < options.reverse
     if reverse:
-        result, moved = result[::-1], moved[::-1]
+        result, moved = result[::-1], moved[:, ::-1]
     return result, moved, reverse
 
 
 def _colour_table(options: AugmentOptions, rng: np.random.Generator) -> np.ndarray:
-    """A look-up table (1, 256, 3) uint8 of random gain and offset."""
+    """A look-up table (1, 256, 3) uint8 of random gain, offset and gamma."""
     gain = 1 + rng.uniform(-options.brightness, options.brightness) + rng.uniform(-options.colour, options.colour, 3)
     offset = rng.uniform(-options.brightness, options.brightness) * 128
-    values = (np.arange(256)[:, None] - 128) * gain + 128 + offset
+    values = np.arange(256)[:, None]
+    if options.gamma:
+        values = 255 * (values / 255) ** np.exp(rng.uniform(-options.gamma, options.gamma))
+    values = (values - 128) * gain + 128 + offset
     return np.clip(values, 0, 255).astype(np.uint8)[None]
+
+
+def _colour_mixture(options: AugmentOptions, rng: np.random.Generator) -> np.ndarray:
+    """A (3, 3) float32 matrix for (R, G, B) of random hue and saturation, which leaves grey as it is."""
+    angle = 2 * np.pi * rng.uniform(-options.hue, options.hue)
+    saturation = 1 + rng.uniform(-options.saturation, options.saturation)
+    grey = np.full((3, 3), 1 / 3)  # the part of a colour that is grey
+    aside = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.sqrt(3)  # what is left, turned by a quarter
+    turned = np.cos(angle) * (np.eye(3) - grey) + np.sin(angle) * aside
+    return (grey + saturation * turned).astype(np.float32)

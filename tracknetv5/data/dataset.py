@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from tracknetv5.data.augment import AugmentOptions, augment
+from tracknetv5.data.paste import paste
 from tracknetv5.data.readers import UNLABELLED, Clip, cached_frames
 from tracknetv5.data.targets import disc
 from tracknetv5.geometry import Letterbox
@@ -98,7 +99,11 @@ class WindowDataset(Dataset):
         start = int(np.clip(drawn - stride * place, 0, len(clip) - 1 - span))
         chosen = start + stride * np.arange(self.length)
         labelled = clip.visibility[chosen] != UNLABELLED
-        window, xy, reverse = augment(frames[chosen], self.xy[which][chosen], self.crop, self.augmentation, rng)
+        if self.augmentation.paste and rng.random() < self.augmentation.paste:
+            window, xy = paste(frames, self.xy[which], chosen, rng)
+        else:
+            window, xy = frames[chosen], self.xy[which][None, chosen]
+        window, xy, reverse = augment(window, xy, self.crop, self.augmentation, rng)
         if reverse:
             labelled = labelled[::-1]
         target = disc(xy, self.crop)
