@@ -174,6 +174,32 @@ def test_a_run_resumed_equals_a_run_in_one_piece(tmp_path, rallies):
     assert json.loads(lines[-1])["windows"] == 8 and "tennis_f1" in json.loads(lines[-1])
 
 
+@pytest.mark.parametrize("saves", [0, 1])
+def test_what_was_noted_after_the_checkpoint_is_not_there_twice(tmp_path, rallies, monkeypatch, saves):
+    config = write_config(tmp_path, rallies, "killed", 8)
+    config = replace(config, output=replace(config.output, validate=3))
+    save, saved = Trainer.save, []
+
+    def killed(self):
+        if len(saved) == saves:
+            raise KeyboardInterrupt
+        saved.append(save(self))
+
+    def noted() -> tuple[list[int], list[int]]:
+        log = np.genfromtxt(tmp_path / "killed" / "log.csv", delimiter=",", names=True)
+        lines = (tmp_path / "killed" / "validation.jsonl").read_text().splitlines()
+        return log["windows"].tolist(), [json.loads(line)["windows"] for line in lines]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            Trainer(config).run()
+    if saves:
+        assert noted() == ([2, 4, 6, 8], [4, 6])  # the checkpoint is of 4
+    Trainer(config).run()
+    assert noted() == ([2, 4, 6, 8], [4, 6, 8])
+
+
 def test_stored_weights_have_the_statistics_of_what_they_compute(tmp_path, rallies):
     config = write_config(tmp_path, rallies, "norm", 8)
     weights = Trainer(config).run()

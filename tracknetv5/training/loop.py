@@ -103,6 +103,7 @@ class Trainer:
         self.folder.mkdir(parents=True, exist_ok=True)
         if (self.folder / "checkpoint").is_dir():
             self.accelerator.load_state(self.folder / "checkpoint")
+        self._forget()
         (self.folder / "config.json").write_text(json.dumps(self.config.as_dict(), indent=1) + "\n")
         loader = DataLoader(
             Subset(self.dataset, range(progress.windows, optim.windows)),
@@ -152,7 +153,7 @@ class Trainer:
         loss = self.accelerator.gather(torch.stack(losses).mean()).mean().item()
         windows = len(losses) * self.config.optim.batch * self.accelerator.num_processes
         rate = learning_rate(self.progress.windows, self.config.optim)
-        row = (self.progress.windows, self.progress.seconds / 3600, loss, rate, windows / seconds)
+        row = (self.progress.seconds / 3600, loss, rate, windows / seconds)
         if self.accelerator.is_main_process:
             path = self.folder / "log.csv"
             new = not path.exists()
@@ -160,7 +161,23 @@ class Trainer:
                 writer = csv.writer(file)
                 if new:
                     writer.writerow(LOG_COLUMNS)
-                writer.writerow([f"{value:.6g}" for value in row])
+                writer.writerow([self.progress.windows, *(f"{value:.6g}" for value in row)])
+
+    def _forget(self) -> None:
+        """Take back what was noted after the checkpoint, by a run that was killed: it will be noted again."""
+        if not self.accelerator.is_main_process:
+            return
+        log, validation = self.folder / "log.csv", self.folder / "validation.jsonl"
+        if log.is_file():
+            with log.open(newline="") as file:
+                rows = list(csv.reader(file))
+            kept = rows[:1] + [row for row in rows[1:] if float(row[0]) <= self.progress.windows]
+            with log.open("w", newline="") as file:
+                csv.writer(file).writerows(kept)
+        if validation.is_file():
+            lines = validation.read_text().splitlines(keepends=True)
+            kept = [line for line in lines if json.loads(line)["windows"] <= self.progress.windows]
+            validation.write_text("".join(kept))
 
     def save(self) -> None:
         """Write the checkpoint and the averaged weights, with statistics of batch norm that belong to them."""
