@@ -21,7 +21,7 @@ from tracknetv5.training.config import OptimOptions, read_config
 from tracknetv5.training.loop import NORM_WINDOWS, Trainer, _divide, learning_rate
 from tracknetv5.training.loss import weighted_bce
 from tracknetv5.training.validate import THRESHOLDS, validate
-from tracknetv5.weights import load_weights
+from tracknetv5.weights import load_weights, save_weights
 
 
 def test_loss_is_the_formula():
@@ -215,13 +215,18 @@ def test_stored_weights_have_the_statistics_of_what_they_compute(tmp_path, ralli
     assert torch.allclose(stem.norm.running_mean, features.mean((0, 2, 3)), atol=1e-5)
 
 
-def test_a_run_starts_from_given_weights(tmp_path, rallies):
+def test_a_run_starts_from_given_weights_and_keeps_their_threshold(tmp_path, rallies):
     weights = Trainer(write_config(tmp_path, rallies, "first", 2)).run()
+    trained, facts = load_weights(weights)
+    assert facts.threshold == 0.5
+    save_weights(trained, weights, replace(facts, threshold=0.35))
     config = write_config(tmp_path, rallies, "second", 2)
     object.__setattr__(config.model, "init", str(weights))
-    trained, _ = load_weights(weights)
-    started = Trainer(config).model.state_dict()
+    trainer = Trainer(config)
+    started = trainer.model.state_dict()
     assert all(torch.equal(started[name], tensor) for name, tensor in trained.state_dict().items())
+    trainer.save()
+    assert load_weights(tmp_path / "second" / "weights")[1].threshold == 0.35
 
 
 def test_an_unknown_group_to_hold_out_is_named(tmp_path, rallies):

@@ -37,7 +37,7 @@ IN_WORDS = {
 class ModelOptions:
     name: str = "tracknet_v5_lite"  # one of TRAINABLE
     options: Mapping = field(default_factory=dict)  # overrides for create_model
-    init: str = ""  # weights to start from: a folder or Hub id; empty for random weights
+    init: str = ""  # weights to start from, with their threshold: a folder or Hub id; empty for random weights
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from tracknetv5.models import create_model
 from tracknetv5.training.config import OptimOptions, TrainConfig
 from tracknetv5.training.loss import weighted_bce
 from tracknetv5.training.validate import validate
-from tracknetv5.weights import WeightsConfig, round_weights, save_weights
+from tracknetv5.weights import WeightsConfig, read_config, resolve, round_weights, save_weights
 
 NORM_WINDOWS = 256  # windows on which the statistics of batch norm are measured
 LOG_COLUMNS = ("windows", "hours", "loss", "rate", "windows_per_second")
@@ -69,6 +69,9 @@ class Trainer:
         except (TypeError, RuntimeError, AssertionError) as error:  # torch's layers raise any of these
             raise ValueError(f"[model] options {dict(config.model.options)}: {error}") from error
         self.length = model.options.frames
+        # Chosen for the weights that the run starts from, it is a better guess than none.
+        init = config.model.init
+        self.threshold = read_config(resolve(init)).threshold if init else WeightsConfig.threshold
         model = model.train().to(self.accelerator.device, memory_format=torch.channels_last)
         self.ema = ModelEmaV3(model, decay=optim.ema, use_warmup=True)
         self.dataset = WindowDataset(
@@ -185,7 +188,12 @@ class Trainer:
         if self.accelerator.is_main_process:
             height, width = self.config.data.size
             facts = WeightsConfig(
-                model=self.config.model.name, options={}, height=height, width=width, frames=self.length
+                model=self.config.model.name,
+                options={},
+                height=height,
+                width=width,
+                frames=self.length,
+                threshold=self.threshold,
             )
             save_weights(self.averaged(), self.folder / "weights", facts, half=True)
 
