@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -79,6 +80,18 @@ def test_saving_again_gives_the_same_tensors(folder, tmp_path):
     tracker.config = replace(tracker.config, metrics={"somewhere": {"f1": 0.123}})
     tracker.save_pretrained(tmp_path / "again")
     assert "| somewhere | f1 | 0.123 |" in (tmp_path / "again" / "README.md").read_text()
+
+
+def test_weights_are_saved_over_older_ones(folder, monkeypatch):
+    def rename(path, target):
+        if target.exists():  # as on Windows
+            raise FileExistsError(target)
+        return path.replace(target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    model, config = load_weights(folder)
+    save_weights(model, folder, replace(config, threshold=0.25), half=True)
+    assert load_weights(folder)[1].threshold == 0.25
 
 
 def test_the_card_of_bundled_weights_is_the_one_that_is_written_today():

@@ -137,10 +137,10 @@ def save_weights(
         precision="float16" if half else "float32",
         sha256=file_hash(partial),
     )
-    partial.rename(folder / TENSORS)
+    partial.replace(folder / TENSORS)
     partial = folder / f".{CONFIG}.part"
     partial.write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
-    partial.rename(folder / CONFIG)
+    partial.replace(folder / CONFIG)
     return folder
 
 

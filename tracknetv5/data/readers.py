@@ -234,7 +234,7 @@ def cached_frames(clip: Clip, cache: Path, size: tuple[int, int]) -> np.ndarray:
                     count += 1
             if count < len(clip):
                 raise DatasetError(f"{clip.source}: {count} frames, but {len(clip)} labels: remove those left over")
-            partial.rename(path)  # a cache that was interrupted is not mistaken for a complete one
+            partial.replace(path)  # a cache that was interrupted is not mistaken for a complete one
         finally:
             partial.unlink(missing_ok=True)
     try:
