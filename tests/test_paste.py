@@ -165,19 +165,21 @@ def test_a_ball_that_is_half_hidden_is_a_ball(given):
     assert window[1, 37, 60].min() > 130 > 80 > window[1, 32, 60].max()
 
 
-def test_a_ball_that_leaves_the_picture_has_no_label(given):
-    given(place=np.array([120.0, 35.0]), velocity=np.array([20.0, 0.0]), acceleration=np.zeros(2))
+@pytest.mark.parametrize(("speed", "edge"), [(10.5, True), (20.0, False)])
+def test_a_ball_whose_middle_has_left_the_picture_has_no_label(given, speed, edge):
+    given(place=np.array([118.0, 35.0]), velocity=np.array([speed, 0.0]), acceleration=np.zeros(2))
     images = np.full((COUNT, *SIZE, 3), GREY, np.uint8)
     window, balls = paste(images, EMPTY, CHOSEN, Draws(erased=False))
-    assert np.isnan(balls[1, 2]).all() and np.allclose(balls[1, :2], [(100, 35), (120, 35)])
-    assert (window[2] == GREY).all()
+    assert np.isnan(balls[1, 2]).all() and np.allclose(balls[1, :2], [(118 - speed, 35), (118, 35)])
+    assert (window[2] != GREY).any() == edge  # a part of it may still be seen
 
 
-def test_a_ball_that_nobody_could_see_is_left_out(rally, given):
+@pytest.mark.parametrize("erased", [False, True])
+def test_a_ball_that_nobody_could_see_is_left_out(rally, given, erased):
     given(colour=np.full(3, GREY + FAINT - 5.0), place=np.array([60.3, 60.0]))
     images, xy = rally
     images[:, 40:] = GREY
-    window, balls = paste(images, xy, CHOSEN, Draws(erased=True))
+    window, balls = paste(images, xy, CHOSEN, Draws(erased))
     assert np.array_equal(window, images[CHOSEN]) and np.array_equal(balls, xy[None, CHOSEN])
 
 
