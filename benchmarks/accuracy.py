@@ -17,6 +17,7 @@ from benchmarks.breakdown import KINDS, breakdown, counts, summarise
 from benchmarks.environment import command, versions
 from benchmarks.protocols import (
     PAPER_THRESHOLD,
+    PRECISION,
     SIZE,
     Scored,
     SweepingTracker,
@@ -56,10 +57,10 @@ def evaluate(
         step: as in `BallTracker`, for `frame`; the papers' windows begin at every frame.
     """
     if protocol == "paper":
-        tracker = BallTracker.from_pretrained(weights, threshold=PAPER_THRESHOLD, step=1)
+        tracker = BallTracker.from_pretrained(weights, precision=PRECISION, threshold=PAPER_THRESHOLD, step=1)
         scored = [by_heatmap(tracker, clip, None if starts is None else starts[clip.source]) for clip in clips]
     else:
-        tracker = SweepingTracker.from_pretrained(weights, threshold=threshold, step=step)
+        tracker = SweepingTracker.from_pretrained(weights, precision=PRECISION, threshold=threshold, step=step)
         scored = [by_frame(tracker, clip) for clip in clips]
     facts = {
         "weights": weights,
@@ -68,7 +69,6 @@ def evaluate(
         "protocol": protocol,
         "threshold": tracker.threshold,
         "step": tracker.step,
-        "computed_in": tracker.precision,
     }
     return facts | _tables(scored) | ({"breakdown": breakdown(scored)} if protocol == "frame" else {})
 

@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks.accuracy import describe
 from benchmarks.breakdown import summarise
 from benchmarks.environment import command, machine, versions
-from benchmarks.protocols import NONE, SIZE, THRESHOLDS, Scored
+from benchmarks.protocols import NONE, PRECISION, SIZE, THRESHOLDS, Scored
 from tracknetv5.data.readers import UNLABELLED, VISIBLE, Clip, read_clips
 from tracknetv5.geometry import Letterbox
 from tracknetv5.heatmaps import LEAST, Detection, peaks
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--weights", help="folder, Hub id or name of bundled weights; default: the bundled ones")
     parser.add_argument("--output", required=True, type=Path, help="JSON file")
     options = parser.parse_args(arguments)
-    tracker = BallTracker.from_pretrained(options.weights)
+    tracker = BallTracker.from_pretrained(options.weights, precision=PRECISION)
     training, val = read_clips(options.data, "train")[::EVERY], read_clips(options.data, "val")
     seen = {clip.source: candidates(tracker, clip) for clip in (*training, *val)}
     rows = []

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from benchmarks.protocols import PRECISION
 from tracknetv5.data.readers import Clip, read_clips
 from tracknetv5.models.inpaint import InpaintNet
 from tracknetv5.models.v3 import TrackNetV3
@@ -36,6 +37,7 @@ def weights_and_footage(
     parser.add_argument("--split", help="train or val, where the data set has splits")
     options = parser.parse_args(arguments)
     try:
-        return options, BallTracker.from_pretrained(options.weights), read_clips(options.data, options.split)
+        tracker = BallTracker.from_pretrained(options.weights, precision=PRECISION)
+        return options, tracker, read_clips(options.data, options.split)
     except (OSError, ValueError) as error:
         parser.error(str(error))

@@ -32,6 +32,7 @@ from tracknetv5.trajectory import Trajectory
 from tracknetv5.video import probe
 from tracknetv5.windows import windows
 
+PRECISION = "float32"  # of all figures but those of speed and latency: on any machine the same
 SIZE = (288, 512)  # pixels (height, width) in which distances are measured
 THRESHOLDS = tuple(round(0.05 * k, 2) for k in range(1, 20))
 PAPER_THRESHOLD = 128 / 255  # uint8(255 p) > 127

@@ -2,8 +2,8 @@
 
     python -m benchmarks.report
 
-rewrites whatever stands between `<!-- NAME -->` and `<!-- /NAME -->` for each table below, and draws docs/accuracy.png;
-and, once benchmarks.ablation has written ablation.json, docs/ablation.png.
+rewrites whatever stands between `<!-- NAME -->` and `<!-- /NAME -->` for each result file that is there, and draws the
+pictures in docs.
 """
 
 import json
@@ -14,10 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import accuracy
+from benchmarks import accuracy, latency
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
+SPEED = "speed-*.json"
 PICTURE = "docs/accuracy.png"
 ALT = (
     "Left: F1 against the distance that counts as right, 1 to 20 pixels at 512 x 288. Right: precision against recall "
@@ -25,10 +26,12 @@ ALT = (
 )
 
 
-ABLATION_PICTURE = "docs/ablation.png"
-ABLATION_ALT = (
-    "Left: F1 of each network on unseen matches, in all and by sport. Right: F1 of V5 trained on 70 % of the windows, "
-    "and on 70 % of the clips: on the rest, on what neither was trained on, and on unseen matches"
+ABLATION, LEAK = "ablation.json", "leak.json"
+ABLATION_PICTURE, LEAK_PICTURE = "docs/ablation.png", "docs/leak.png"
+ABLATION_ALT = "F1 of each network on unseen matches, in all and by sport"
+LEAK_ALT = (
+    "F1 of V5 trained on 70 % of the windows, and on 70 % of the clips: on the rest, on what neither was trained on, "
+    "and on unseen matches"
 )
 PLACES = {"held_out": "own other 30 %", "shared": "held out by both", "val": "val"}
 
@@ -47,19 +50,32 @@ def accuracy_table() -> str:
     clips = {f"{clip['clip']} ({clip['group']})" for clip in report["data"]}
     env = ", ".join(f"{name} {number}" for name, number in report["env"].items())
     protocols = dict.fromkeys(result["protocol"] for result in report["results"])
-    computed = dict.fromkeys(result["computed_in"] for result in report["results"] if "computed_in" in result)
     note = (
         f"Split `{report['split']}`: {len(clips)} clips of matches that training never saw; "
         + "".join(f"protocol `{name}`: {accuracy.PROTOCOLS[name]}; " for name in protocols)
         + f"a prediction is right within {report['tolerance_px']} px at 512 x 288. "
-        + (f"Computed in {' and '.join(computed)}. " if computed else "")
-        + "Intervals: 95 %, bootstrap over blocks of one second, optimistic because a split of few clips knows few "
+        "Intervals: 95 %, bootstrap over blocks of one second, optimistic because a split of few clips knows few "
         f"venues. Versions: {env}. Command: `{report['command']}`."
     )
-    parts = [accuracy.markdown(report["results"]), note]
+    parts = [accuracy.markdown(report["results"]), *map(_seen_for_nothing, report["results"]), note]
     if _with_breakdown(report):
         parts.append(f"![{ALT}]({PICTURE})")
     return "\n\n".join(parts)
+
+
+def _seen_for_nothing(result: Mapping) -> str:
+    """What F1 hides where most frames have a ball."""
+    empty = {
+        sport: f"{row['fp2']} of {row['fp2'] + row['tn']}"
+        for sport, row in result["by_sport"].items()
+        if row["fp2"] + row["tn"]
+    }
+    told = empty.pop("all", "none of 0")
+    by_sport = ", ".join(f"{sport} {share}" for sport, share in empty.items())
+    return (
+        f"Between rallies, {result['weights']} is not to be relied on: of the frames without a ball in play, a ball is "
+        f"reported in {told} ({by_sport})."
+    )
 
 
 def _with_breakdown(report: Mapping) -> list[dict]:
@@ -108,44 +124,52 @@ def draw_accuracy(report: Mapping, path: Path) -> None:
     figure.savefig(path)
 
 
-def ablation_report() -> dict | None:
-    return _result("ablation.json")
-
-
 def ablation_table(report: Mapping) -> str:
-    """Two tables, what the parts of V5 are worth and what a leak is worth, and what they were measured by."""
-    networks, leak = report["networks"], report["leak"]
+    """What the parts of V5 are worth, and what that was measured by."""
+    networks = report["networks"]
     sports = [name for name in networks[0]["val"] if name != "all" and "/" not in name]
     cells = [["network", "parameters", "F1 on val", *sports, "V5 less this"]]
     for result in networks:
         scores = [_interval(result["val"][name]) for name in ("all", *sports)]
         less = _interval(result["v5_less_this"]["all"], "+") if "v5_less_this" in result else ""
         cells.append([result["model"], f"{result['parameters']:,}", *scores, less])
-    leaks = [["trained on 70 % of the", "threshold", *PLACES.values()]]
-    for at in ("papers_threshold", "chosen_threshold"):
-        named = "128/255" if at == "papers_threshold" else "chosen"
-        for name, network in leak["networks"].items():
-            leaks.append([name, named, *(_interval(network["scores"][at][place]["all"]) for place in PLACES)])
-        less = {place: _interval(parts["all"], "+") for place, parts in leak["windows_less_clips"][at].items()}
-        leaks.append(["windows less clips", named, *(less.get(place, "") for place in PLACES)])
     windows = sum(stage["windows"] for stage in networks[0]["training"])
-    hours = sum(stage["hours"] for each in (*networks, *leak["networks"].values()) for stage in each["training"])
-    shares = {name: network["leak"]["windows_sharing_a_frame_percent"] for name, network in leak["networks"].items()}
     matches = dict.fromkeys(f"{clip['clip'].split('/')[0]} {clip['group']}" for clip in report["data"]["val"])
-    env = ", ".join(f"{name} {number}" for name, number in report["env"].items())
-    notes = (
+    note = (
         f"Each network: {windows:,} windows of the train split from random weights, one seed, by "
         f"`benchmarks/training/{'`, `'.join(report['configs'])}`; one prediction a frame, threshold chosen on training "
-        f"clips; val: {len(report['data']['val'])} clips of other matches ({', '.join(matches)}).",
-        f"The leak: V5 lite, every heatmap of every window, decoded as in the papers. Of the windows held out, "
+        f"clips; val: {len(report['data']['val'])} clips of other matches ({', '.join(matches)})."
+    )
+    return "\n\n".join([_markdown(cells), note, *_experiment_notes(report, networks)])
+
+
+def leak_table(report: Mapping) -> str:
+    """What a leak is worth, and what that was measured by."""
+    networks = report["networks"]
+    cells = [["trained on 70 % of the", "threshold", *PLACES.values()]]
+    for at, named in (("papers_threshold", "128/255"), ("chosen_threshold", "chosen")):
+        for name, network in networks.items():
+            cells.append([name, named, *(_interval(network["scores"][at][place]["all"]) for place in PLACES)])
+        less = {place: _interval(parts["all"], "+") for place, parts in report["windows_less_clips"][at].items()}
+        cells.append(["windows less clips", named, *(less.get(place, "") for place in PLACES)])
+    shares = {name: network["leak"]["windows_sharing_a_frame_percent"] for name, network in networks.items()}
+    note = (
+        f"F1 of the lite V5, every heatmap of every window, decoded as in the papers. Of the windows held out, "
         f"{shares['windows']:.1f} % share a frame with a training window where windows were divided, "
-        f"{shares['clips']:.1f} % where clips were; {leak['shared_windows']:,} windows are held out by both.",
+        f"{shares['clips']:.1f} % where clips were; {report['shared_windows']:,} windows are held out by both."
+    )
+    return "\n\n".join([_markdown(cells), note, *_experiment_notes(report, list(networks.values()))])
+
+
+def _experiment_notes(report: Mapping, networks: list[Mapping]) -> list[str]:
+    hours = sum(stage["hours"] for network in networks for stage in network["training"])
+    env = ", ".join(f"{name} {number}" for name, number in report["env"].items())
+    return [
         f"Right is within {report['tolerance_px']} px at 512 x 288. Intervals: 95 %, bootstrap over blocks of one "
         "second, those of differences over the same blocks of both; they know nothing of other seeds or venues.",
-        f"{hours:.1f} hours of training in all on {report['machine']['cpu']}, {report['machine']['cores']} cores. "
-        f"Versions: {env}. Command: `{report['command']}`.",
-    )
-    return "\n\n".join([_markdown(cells), _markdown(leaks), *notes])
+        f"{hours:.1f} hours of training in all on {report['machine']['cpu']}, {report['machine']['cores']} cores, "
+        f"shared with other work. Versions: {env}. Command: `{report['command']}`.",
+    ]
 
 
 def _interval(row: Mapping, sign: str = "") -> str:
@@ -160,38 +184,42 @@ def _markdown(cells: list[list[str]]) -> str:
 
 
 def draw_ablation(report: Mapping, path: Path) -> None:
-    """Draw F1 with intervals of a report of `benchmarks.ablation`: by network and sport, and by split."""
-    from matplotlib.figure import Figure  # only the picture needs it
-
-    figure = Figure(figsize=(9, 3.4), dpi=110, layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=(1.3, 1))
-    networks, leak = report["networks"], report["leak"]["networks"]
+    """Draw F1 with intervals of a report of `benchmarks.ablation`, by network and sport."""
+    networks = report["networks"]
     sports = [name for name in networks[0]["val"] if "/" not in name]  # "all" is the first
-    _draw_f1(left, [result["model"] for result in networks],
-             {name: [result["val"][name] for result in networks] for name in sports})  # fmt: skip
-    left.set_xlabel("F1 on val (line: 95 %)")
-    _draw_f1(right, list(PLACES.values()),
-             {f"70 % of the {name}": [network["scores"]["chosen_threshold"][place]["all"] for place in PLACES]
-              for name, network in leak.items()})  # fmt: skip
-    right.set_xlabel("F1 of V5, chosen threshold (line: 95 %)")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+    series = {name: [result["val"][name] for result in networks] for name in sports}
+    _draw_f1(path, [result["model"] for result in networks], series, "F1 on val (line: 95 %)")
 
 
-def _draw_f1(axes, names: list[str], series: Mapping[str, list[dict]]) -> None:
+def draw_leak(report: Mapping, path: Path) -> None:
+    """Draw F1 with intervals of a report of `benchmarks.leak`, by what was scored and what was trained on."""
+    series = {
+        f"70 % of the {name}": [network["scores"]["chosen_threshold"][place]["all"] for place in PLACES]
+        for name, network in report["networks"].items()
+    }
+    _draw_f1(path, list(PLACES.values()), series, "F1 of V5, chosen threshold (line: 95 %)")
+
+
+def _draw_f1(path: Path, names: list[str], series: Mapping[str, list[dict]], label: str) -> None:
     """One line of marks for each name, from top to bottom; told apart by shape and brightness."""
+    from matplotlib.figure import Figure  # only pictures need it
+
+    figure = Figure(figsize=(7, 1.2 + 0.4 * len(names)), dpi=110, layout="constrained")
+    axes = figure.subplots()
     looks = zip(cycle("osD^"), cycle(("black", "#0072B2", "#D55E00", "#999999")), strict=False)
-    for k, ((label, rows), (marker, colour)) in enumerate(zip(series.items(), looks, strict=False)):
+    for k, ((group, rows), (marker, colour)) in enumerate(zip(series.items(), looks, strict=False)):
         f1 = _column(rows, "f1")
         low, high = np.array([row["interval_95"]["f1"] for row in rows], float).T
         y = -np.arange(len(names)) - 0.15 * (k - (len(series) - 1) / 2)
         axes.hlines(y, low, high, color=colour, lw=1)
-        axes.plot(f1, y, marker, color=colour, ms=4, label=label)
+        axes.plot(f1, y, marker, color=colour, ms=4, label=group)
     axes.set_yticks(-np.arange(len(names)), names)
-    axes.set_xlim(0, 1)
+    axes.set(xlim=(0, 1), xlabel=label)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="x", color="0.9", lw=0.6)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.4, 1.2), ncols=4, frameon=False, columnspacing=1)
+    figure.legend(loc="outside upper center", ncols=4, frameon=False, columnspacing=1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
 
 
 def _column(rows: list[dict], name: str) -> np.ndarray:
@@ -209,7 +237,8 @@ def errors_table() -> str:
     rows.append(["all", *(f"{wrong[sport]} of {report['frames'][sport]} frames" for sport in sports), ""])
     notes = [
         f"Split `{report['split']}`, threshold {report['threshold']}; an error counts once, by the first cause whose "
-        f"rule holds. Command: `{report['command']}`."
+        f"rule holds. A clip is taken for one shot without repeated frames here, so the numbers can differ by a few "
+        f"from those above. Command: `{report['command']}`."
     ]
     if erased:
         rates = ", ".join(
@@ -217,14 +246,55 @@ def errors_table() -> str:
             for sport, row in erased["by_sport"].items()
         )
         notes.append(
-            f"False balls a second on the same footage with its ball painted over: {rates}. "
+            f"Frames with a false ball, a second of the same footage with its ball painted over: {rates}. "
             f"Command: `{erased['command']}`."
         )
     return "\n\n".join([_markdown(rows), *notes])
 
 
 def _ablation_block() -> str:
-    return f"{ablation_table(ablation_report())}\n\n![{ABLATION_ALT}]({ABLATION_PICTURE})"
+    return f"{ablation_table(_result(ABLATION))}\n\n![{ABLATION_ALT}]({ABLATION_PICTURE})"
+
+
+def _leak_block() -> str:
+    return f"{leak_table(_result(LEAK))}\n\n![{LEAK_ALT}]({LEAK_PICTURE})"
+
+
+def speed_tables() -> str:
+    """Frames per second of the networks alone, by machine, and beside F1 on val."""
+    parts = []
+    for path in sorted(RESULTS.glob(SPEED)):
+        report = json.loads(path.read_text())
+        rows = [["network alone", "runtime", "computed in", "frames/s (quartiles)", "ms a pass", "of the matrix rate"]]
+        for row in report["model_only"]:
+            low, high = row["frames_per_second_quartiles"]
+            speed = f"{row['frames_per_second']:.1f} ({low:.1f} to {high:.1f})"
+            cost = f"{row['latency_ms']:.1f}", f"{row['share_of_matrix_rate']:.0%}"
+            rows.append([row["model"], row["runtime"], row["precision"], speed, *cost])
+        films = [["video to CSV", "runtime", "computed in", "step", "frames/s (quartiles)", "MB at most"]]
+        for row in report["end_to_end"]:
+            low, high = row["frames_per_second_quartiles"]
+            speed = f"{row['frames_per_second']:.1f} ({low:.1f} to {high:.1f})"
+            cost = f"{row['peak_memory_mb']:.0f}"
+            films.append([row["model"], row["runtime"], row["precision"], str(row["step"]), speed, cost])
+        rates = ", ".join(f"{rate} with {n} threads" for n, rate in report["matrix_gflops_per_second"].items())
+        env = ", ".join(f"{name} {number}" for name, number in report["env"].items() if name != "command")
+        parts += [
+            _markdown(rows),
+            f"One window of {report['size'][0]} x {report['size'][1]} a pass; medians of {report['repeats']} turns. "
+            f"`plain` is the network called as published code calls it; the matrix rate, that of a float32 product in "
+            f"GFLOP/s: {rates}. {report['machine']['cpu']}, {report['machine']['cores']} cores. Versions: {env}. "
+            f"Command: `{report['env']['command']}`.",
+            _markdown(films),
+            f"The first {report['video']['seconds']:g} seconds of `{report['video']['name']}`, in the same turns.",
+        ]
+    if report := _result("latency_val.json"):
+        parts += [
+            latency.markdown(report["rows"]),
+            f"Split `{report['split']}`, from decoded frames to positions. {report['machine']['cpu']}, "
+            f"{report['machine']['cores']} cores. Command: `{report['env']['command']}`.",
+        ]
+    return "\n\n".join(parts)
 
 
 def decisions_table() -> str:
@@ -247,8 +317,10 @@ def pages() -> dict[str, dict[str, Callable[[], str]]]:
     readme = {"accuracy": accuracy_table}
     if _result("errors_val.json"):
         readme["errors"] = errors_table
-    if ablation_report():
+    if _result(ABLATION):
         readme["ablation"] = _ablation_block
+    if _result(LEAK):
+        readme["leak"] = _leak_block
     training = {"decisions": decisions_table} if _result("decisions_val.json") else {}
     return {"README.md": readme, "benchmarks/training/README.md": training}
 
@@ -269,8 +341,9 @@ def main() -> None:
         path = ROOT / page
         path.write_text(filled(path.read_text(encoding="utf-8"), tables), encoding="utf-8")
     draw_accuracy(accuracy_report(), ROOT / PICTURE)
-    if measured := ablation_report():
-        draw_ablation(measured, ROOT / ABLATION_PICTURE)
+    for name, draw, picture in ((ABLATION, draw_ablation, ABLATION_PICTURE), (LEAK, draw_leak, LEAK_PICTURE)):
+        if measured := _result(name):
+            draw(measured, ROOT / picture)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""benchmarks.ablation on a tiny data set: trained, resumed, scored and compared."""
+"""benchmarks.ablation and benchmarks.leak on a tiny data set: trained, resumed, scored and compared."""
 
 import json
 import shutil
@@ -10,12 +10,11 @@ import pytest
 
 pytest.importorskip("accelerate")
 
-from benchmarks import ablation, report, splits
-from benchmarks.breakdown import summarise
-from benchmarks.protocols import PAPER_THRESHOLD, Scored, by_heatmap
+from benchmarks import ablation, leak, report, splits, trainings
+from benchmarks.protocols import PAPER_THRESHOLD, by_heatmap
 from tracknetv5.data.augment import AugmentOptions
 from tracknetv5.data.dataset import SamplingOptions, WindowDataset
-from tracknetv5.data.readers import Clip, read_clips
+from tracknetv5.data.readers import read_clips
 from tracknetv5.data.synthetic import write_rally
 from tracknetv5.models import create_model
 from tracknetv5.training.config import read_config
@@ -58,11 +57,12 @@ def rallies(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def finished(rallies, tmp_path_factory):
-    """The folder of a whole run of two models: the runs in `runs`, the result in `ablation.json`."""
+    """The folder of whole runs of both: the trainings in `runs`, the results in `ablation.json` and `leak.json`."""
     folder = tmp_path_factory.mktemp("ablation")
     with pytest.MonkeyPatch.context() as patch:
         small(patch, folder)
-        ablation.main(arguments(rallies, folder))
+        for experiment in (ablation, leak):
+            experiment.main(arguments(rallies, folder, experiment))
     return folder
 
 
@@ -70,26 +70,29 @@ def small(patch: pytest.MonkeyPatch, folder: Path) -> None:
     """Two networks and two stages of a few windows, in this process."""
     for stage in ("first", "last"):
         (folder / f"{stage}.toml").write_text(CONFIG)
-    patch.setattr(ablation, "STAGES", (folder / "first.toml", folder / "last.toml"))
-    patch.setattr(ablation, "MODELS", ("tracknet_v2_lite", ablation.V5))
-    patch.setattr(ablation, "in_own_process", lambda function, *arguments: function(*arguments))
+    patch.setattr(trainings, "STAGES", (folder / "first.toml", folder / "last.toml"))
+    patch.setattr(ablation, "MODELS", ("tracknet_v2_lite", trainings.V5))
+    patch.setattr(trainings, "in_own_process", lambda function, *arguments: function(*arguments))
     patch.setattr("tracknetv5.training.loop.NORM_WINDOWS", 4)
 
 
-def arguments(rallies: Path, folder: Path) -> list[str]:
-    options = {"data": rallies, "cache": rallies / "cache", "runs": folder / "runs", "output": folder / "ablation.json"}
+def arguments(rallies: Path, folder: Path, experiment=ablation) -> list[str]:
+    output = folder / f"{experiment.__name__.rpartition('.')[2]}.json"
+    options = {"data": rallies, "cache": rallies / "cache", "runs": folder / "runs", "output": output}
     return [word for name, value in options.items() for word in (f"--{name}", str(value))]
 
 
-def test_the_result_is_complete(finished, rallies):
-    result = json.loads((finished / "ablation.json").read_text())
-    assert {"command", "machine", "env", "configs", "size", "tolerance_px"} < set(result)
-    assert [len(result["data"][split]) for split in ("train", "val")] == [4, 1]
+def test_the_results_are_complete(finished, rallies):
+    result, leaked = (json.loads((finished / f"{name}.json").read_text()) for name in ("ablation", "leak"))
+    for each in (result, leaked):
+        assert {"command", "machine", "env", "configs", "size", "tolerance_px"} < set(each)
+        assert [len(each["data"][split]) for split in ("train", "val")] == [4, 1]
+        assert [set(each["configs"])] == [{"first.toml", "last.toml"}] and "model" not in each["configs"]["first.toml"]
     labelled = sum(int((clip.visibility >= 0).sum()) for clip in read_clips(rallies, "val"))
     v2, v5 = result["networks"]
     assert (v2["model"], v5["model"]) == ("tracknet_v2_lite", "tracknet_v5_lite")
     assert v2["parameters"] < v5["parameters"] and v2["sha256"] != v5["sha256"]
-    for network in (v2, v5, *result["leak"]["networks"].values()):
+    for network in (v2, v5, *leaked["networks"].values()):
         assert 0 < network["threshold"] < 1
         assert [stage["windows"] for stage in network["training"]] == [12, 12]
         assert all(stage["hours"] > 0 and len(stage["loss"]) == 2 for stage in network["training"])
@@ -100,9 +103,8 @@ def test_the_result_is_complete(finished, rallies):
     f1 = [network["val"]["all"]["f1"] for network in (v5, v2)]
     assert None in f1 or v2["v5_less_this"]["all"]["f1"] == pytest.approx(f1[0] - f1[1])
 
-    leak = result["leak"]
-    assert set(leak["networks"]) == {"windows", "clips"}
-    windows, clips = leak["networks"]["windows"], leak["networks"]["clips"]
+    assert set(leaked["networks"]) == {"windows", "clips"}
+    windows, clips = leaked["networks"]["windows"], leaked["networks"]["clips"]
     assert (windows["train_windows"], windows["held_out_windows"]) == (11, 5)  # 4 clips of 4 windows
     assert (clips["train_windows"], clips["held_out_windows"]) == (8, 8)
     assert windows["leak"]["windows_sharing_a_frame"] > 0 == clips["leak"]["windows_sharing_a_frame"]
@@ -110,17 +112,17 @@ def test_the_result_is_complete(finished, rallies):
         for scores in network["scores"].values():
             totals = {place: parts["all"]["total"] for place, parts in scores.items()}
             assert totals == {
-                "held_out": 3 * network["held_out_windows"], "shared": 3 * leak["shared_windows"], "val": 12,
+                "held_out": 3 * network["held_out_windows"], "shared": 3 * leaked["shared_windows"], "val": 12,
             }  # fmt: skip
-    assert set(leak["windows_less_clips"]["chosen_threshold"]) == {"shared", "val"}
+    assert set(leaked["windows_less_clips"]["chosen_threshold"]) == {"shared", "val"}
 
 
 def test_what_is_finished_is_not_trained_again(finished, rallies, monkeypatch):
     small(monkeypatch, finished)
     monkeypatch.setattr(Trainer, "run", lambda self: pytest.fail("trained again"))
     options = Namespace(data=rallies, cache=rallies / "cache", runs=finished / "runs")
-    weights, stages = ablation.train(ablation.V5, ablation.V5, options)
-    assert weights == finished / "runs" / ablation.V5 / "last" / "weights" and weights.is_dir()
+    weights, stages = trainings.train(trainings.V5, trainings.V5, options)
+    assert weights == finished / "runs" / trainings.V5 / "last" / "weights" and weights.is_dir()
     assert stages == json.loads((finished / "ablation.json").read_text())["networks"][1]["training"]
 
 
@@ -136,12 +138,12 @@ def test_an_interrupted_run_goes_on(finished, rallies, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "save", killed)
         with pytest.raises(KeyboardInterrupt):
-            ablation.train("v5", ablation.V5, options)
+            trainings.train("v5", trainings.V5, options)
     assert not (tmp_path / "runs" / "v5" / "first" / "finished").exists()
-    weights, stages = ablation.train("v5", ablation.V5, options)
+    weights, stages = trainings.train("v5", trainings.V5, options)
     log = np.genfromtxt(tmp_path / "runs" / "v5" / "first" / "log.csv", delimiter=",", names=True)
     assert log["windows"].tolist() == [4, 8, 12]  # the first batch was not repeated
-    whole = finished / "runs" / ablation.V5 / "last" / "weights"
+    whole = finished / "runs" / trainings.V5 / "last" / "weights"
     assert (weights / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
 
 
@@ -156,7 +158,7 @@ def test_another_configuration_is_not_mixed_with_runs_that_are_there(finished, r
 
 
 def test_the_stages_are_alike_but_for_what_they_say(monkeypatch):
-    first, last = (read_config(stage) for stage in ablation.STAGES)
+    first, last = (read_config(stage) for stage in trainings.STAGES)
     assert first.data.crop and last.data.crop is None
     assert first.sampling == last.sampling and first.data.split == last.data.split == "train"
     assert first.optim.windows + last.optim.windows >= 30_000
@@ -164,12 +166,31 @@ def test_the_stages_are_alike_but_for_what_they_say(monkeypatch):
         assert config.optim.windows % config.output.log == config.optim.windows % config.optim.batch == 0
 
 
-@pytest.mark.parametrize("divide", ablation.LEAKS.values(), ids=ablation.LEAKS)
+def test_another_process_gives_back_what_it_made_and_what_stopped_it():
+    assert trainings.in_own_process(int, "7") == 7
+    with pytest.raises(ValueError, match="seven"):
+        trainings.in_own_process(int, "seven")
+
+
+def test_the_papers_decoder_cuts_at_the_threshold_asked_for(rallies, monkeypatch):
+    heat = np.zeros((288, 512), np.float32)
+    heat[100:104, 200:204], heat[50:53, 60:63] = 0.32, 0.29
+    monkeypatch.setattr(
+        leak.BallTracker, "heatmaps", lambda self, frames, background: ((k, heat) for k, _ in enumerate(frames))
+    )
+    model, config = create_model("tracknet_v2_lite"), WeightsConfig(model="tracknet_v2_lite", options={})
+    (clip,) = read_clips(rallies, "val")
+    for threshold, found in ((PAPER_THRESHOLD, None), (0.33, None), (0.3, (201, 101)), (0.05, (201, 101))):
+        predicted = by_heatmap(leak.CuttingTracker(model, config, threshold=threshold), clip).predicted
+        assert np.isnan(predicted).all() if found is None else (predicted == found).all()
+
+
+@pytest.mark.parametrize("divide", leak.DIVISIONS.values(), ids=leak.DIVISIONS)
 def test_every_training_window_of_a_split_is_drawn_and_none_of_the_rest(rallies, tmp_path, divide):
     clips = read_clips(rallies, "train")
     lengths = {clip.full_name: len(clip) for clip in clips}
     train, held_out = divide(lengths)
-    ablation.write_windows(train, lengths, tmp_path / "windows.csv")
+    leak.write_windows(train, lengths, tmp_path / "windows.csv")
     sampling = SamplingOptions(windows=str(tmp_path / "windows.csv"))
     size = (72, 128)
     options = dict(count=300, length=3, size=size, cache=rallies / "cache", augmentation=STILL, sampling=sampling)
@@ -185,85 +206,36 @@ def test_every_training_window_of_a_split_is_drawn_and_none_of_the_rest(rallies,
     assert drawn == pixels(train) and not drawn & pixels(held_out)
 
 
-def scored(outcome: list[str], rate: int = 2) -> Scored:
-    """Predictions of a folder of images, `rate` labelled frames in each second, that come out as told."""
-    frame = np.arange(len(outcome)) * (30 // rate)
-    ball = np.array([kind in ("tp", "fp1", "fn") for kind in outcome])
-    labelled = np.where(ball[:, None], 10.0, np.nan) * np.ones(2)
-    found = {"tp": 10.0, "fp1": 50.0, "fp2": 50.0, "fn": np.nan, "tn": np.nan}
-    predicted = np.array([[found[kind]] * 2 for kind in outcome])
-    clip = Clip("a", "tennis", "court", "", Path("."), np.zeros((0, 2)), np.zeros(0, np.int8), np.zeros(0, np.int8))
-    return Scored(clip, frame, predicted, labelled, ball)
-
-
-def test_a_difference_is_paired():
-    # Seconds that both get right, and seconds that both get wrong: whatever is drawn, the two are equal.
-    uneven = ["tp", "tp"] * 5 + ["fn", "fp1"] * 5
-    alone = summarise([scored(uneven)])["interval_95"]["f1"]
-    assert alone[1] - alone[0] > 0.3
-    assert ablation.difference([scored(uneven)], [scored(uneven)]) == {
-        "f1": 0.0, "interval_95": [0.0, 0.0], "blocks": 10,
-    }  # fmt: skip
-    # One is right in every second where the other misses one ball in two: F1 1 and 2/3 in every resample.
-    better = ablation.difference([scored(["tp", "tp"] * 6)], [scored(["tp", "fn"] * 6)])
-    assert better == {"f1": pytest.approx(1 / 3), "interval_95": [0.3333, 0.3333], "blocks": 6}
-    worse = ablation.difference([scored(["tp", "fn"] * 6)], [scored(["tp", "tp"] * 6)])
-    assert worse["f1"] == -better["f1"] and worse["interval_95"] == [-0.3333, -0.3333]
-
-
-def test_a_difference_by_hand():
-    """Two seconds: a resample takes the first twice, both, or the second twice, by 1 : 2 : 1."""
-    first, second = scored(["tp", "tp", "tp", "fn"]), scored(["tp", "fn", "fn", "fn"])
-    # F1: 1 and 2/3 in the first second, 2/3 and 0 in the second, 6/7 and 2/5 in both.
-    result = ablation.difference([first], [second])
-    assert result["f1"] == pytest.approx(6 / 7 - 2 / 5)
-    assert result["interval_95"] == [pytest.approx(1 / 3, abs=1e-4), pytest.approx(2 / 3, abs=1e-4)]
-
-
-def test_nothing_to_find_has_no_difference():
-    empty = ablation.difference([scored(["tn", "tn"])], [scored(["tn", "tn"])])
-    assert empty["f1"] is None and empty["interval_95"] == [None, None]
-
-
-def test_other_frames_are_not_compared():
-    with pytest.raises(ValueError, match="same frames"):
-        ablation.difference([scored(["tp", "tp"])], [scored(["tp"])])
-
-
-def test_the_papers_decoder_cuts_at_the_threshold_asked_for(rallies, monkeypatch):
-    heat = np.zeros((288, 512), np.float32)
-    heat[100:104, 200:204], heat[50:53, 60:63] = 0.32, 0.29
-    monkeypatch.setattr(
-        ablation.BallTracker, "heatmaps", lambda self, frames, background: ((k, heat) for k, _ in enumerate(frames))
-    )
-    model, config = create_model("tracknet_v2_lite"), WeightsConfig(model="tracknet_v2_lite", options={})
-    (clip,) = read_clips(rallies, "val")
-    for threshold, found in ((PAPER_THRESHOLD, None), (0.33, None), (0.3, (201, 101)), (0.05, (201, 101))):
-        predicted = by_heatmap(ablation.CuttingTracker(model, config, threshold=threshold), clip).predicted
-        assert np.isnan(predicted).all() if found is None else (predicted == found).all()
-
-
-def test_another_process_gives_back_what_it_made_and_what_stopped_it():
-    assert ablation.in_own_process(int, "7") == 7
-    with pytest.raises(ValueError, match="seven"):
-        ablation.in_own_process(int, "seven")
-
-
-def test_the_tables_and_the_picture(finished, tmp_path, monkeypatch):
+def test_the_tables_and_the_pictures(finished, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
-    result = json.loads((finished / "ablation.json").read_text())
-    table = report.ablation_table(result)
-    assert table.count("| tracknet_v") == 2 and table.count("windows less clips") == 2
-    assert "24 windows" in table and "first.toml`, `last.toml" in table
+    result, leaked = (json.loads((finished / f"{name}.json").read_text()) for name in ("ablation", "leak"))
+    tables = {"ablation": report.ablation_table(result), "leak": report.leak_table(leaked)}
+    assert tables["ablation"].count("| tracknet_v") == 2 and tables["leak"].count("windows less clips") == 2
+    assert "24 windows" in tables["ablation"] and "first.toml`, `last.toml" in tables["ablation"]
     report.draw_ablation(result, tmp_path / "docs" / "a.png")
-    assert (tmp_path / "docs" / "a.png").stat().st_size > 5_000
+    report.draw_leak(leaked, tmp_path / "docs" / "b.png")
+    assert all((tmp_path / "docs" / f"{name}.png").stat().st_size > 5_000 for name in "ab")
 
     (tmp_path / "accuracy_val.json").write_text((report.RESULTS / "accuracy_val.json").read_text())
     monkeypatch.setattr(report, "RESULTS", tmp_path)
-    text = "<!-- accuracy -->\n<!-- /accuracy -->\n<!-- ablation -->\nold\n<!-- /ablation -->\n"
-    assert "old" in report.filled(text, report.pages()["README.md"])  # no result, no table
-    shutil.copy(finished / "ablation.json", tmp_path)
-    made = report.pages()["README.md"]
-    assert f"<!-- ablation -->\n{table}" in report.filled(text, made)
-    with pytest.raises(ValueError, match="no block ablation"):
-        report.filled("<!-- accuracy -->\n<!-- /accuracy -->\n", made)
+    for name, table in tables.items():
+        text = f"<!-- accuracy -->\n<!-- /accuracy -->\n<!-- {name} -->\nold\n<!-- /{name} -->\n"
+        assert "old" in report.filled(text, report.pages()["README.md"])  # no result, no table
+        shutil.copy(finished / f"{name}.json", tmp_path)
+        made = report.pages()["README.md"]
+        assert f"<!-- {name} -->\n{table}" in report.filled(text, made)
+        with pytest.raises(ValueError, match=f"no block {name}"):
+            report.filled("<!-- accuracy -->\n<!-- /accuracy -->\n", made)
+        (tmp_path / f"{name}.json").unlink()
+
+
+def test_a_run_of_before_an_option_was_there_is_not_begun_anew(finished, rallies, monkeypatch):
+    small(monkeypatch, finished)
+    monkeypatch.setattr(Trainer, "run", lambda self: pytest.fail("trained again"))
+    path = finished / "runs" / trainings.V5 / "first" / "config.json"
+    stated = json.loads(path.read_text())
+    options = Namespace(data=rallies, cache=rallies / "cache", runs=finished / "runs")
+    with monkeypatch.context():
+        path.write_text(json.dumps(stated | {"augment": {key: stated["augment"][key] for key in ("flip", "scale")}}))
+        trainings.train(trainings.V5, trainings.V5, options)
+    path.write_text(json.dumps(stated))

@@ -1,0 +1,135 @@
+"""Networks trained from random weights for an experiment, each from the same seed by the same STAGES.
+
+Trainings take hours. Interrupted, they go on where they stopped; what is finished is not trained again.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, fields, replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.accuracy import describe
+from benchmarks.environment import command, machine, versions
+from benchmarks.protocols import SIZE
+from tracknetv5.data.readers import Clip, read_clips
+from tracknetv5.metrics import TOLERANCE
+from tracknetv5.training.config import TrainConfig, read_config
+from tracknetv5.training.loop import Trainer
+
+V5 = "tracknet_v5_lite"
+TRAINING = Path(__file__).parent / "training"
+STAGES = (TRAINING / "ablation.toml", TRAINING / "ablation_end.toml")  # each goes on from the weights of the one before
+
+
+def train(name: str, model: str, options: argparse.Namespace, windows: str = "") -> tuple[Path, list[dict]]:
+    """Train a network by all STAGES in the folder `options.runs / name`, as far as that is not done yet.
+
+    Args:
+        windows: list of the windows to train on, as in `SamplingOptions`; empty for all.
+
+    Returns:
+        The folder of the weights, and of each stage the windows seen, the hours, and both ends of the loss curve.
+
+    Raises:
+        ValueError: the data do not fit, or a run was begun by another configuration.
+    """
+    weights, stages = "", []
+    for stage in STAGES:
+        config = read_config(stage)
+        config = replace(
+            config,
+            data=replace(config.data, root=str(options.data), cache=str(options.cache)),
+            model=replace(config.model, name=model, init=str(weights)),
+            sampling=replace(config.sampling, windows=windows),
+            output=replace(config.output, folder=str(options.runs / name / stage.stem)),
+        )
+        print(f"{name}: {stage.name}", flush=True)
+        in_own_process(finish, config)
+        weights = Path(config.output.folder) / "weights"
+        log = pd.read_csv(Path(config.output.folder) / "log.csv")
+        stages.append(
+            {
+                "config": stage.name,
+                "windows": config.optim.windows,
+                "hours": float(log["hours"].iloc[-1]),
+                "loss": [float(log["loss"].iloc[0]), float(log["loss"].iloc[-1])],
+            }
+        )
+    return weights, stages
+
+
+def in_own_process(function: Callable, *arguments):
+    """Call a function in a new process: Accelerate keeps one precision to the end of a process."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def finish(config: TrainConfig) -> None:
+    """One run to its end, or what is left of it.
+
+    Raises:
+        ValueError: the data do not fit, or the run was begun by another configuration.
+    """
+    folder = Path(config.output.folder)
+    stated, finished = folder / "config.json", folder / "finished"  # the first is the trainer's own
+    if stated.is_file() and not _same(json.loads(stated.read_text()), config):
+        raise ValueError(f"{folder}: begun by another configuration: delete it, or choose another folder for --runs")
+    if not finished.exists():
+        Trainer(config).run()
+        finished.touch()
+
+
+def _same(stated: Mapping[str, Mapping], config: TrainConfig) -> bool:
+    """Whether a run was begun by this configuration; an option that was not there then has its default now."""
+    wanted = json.loads(json.dumps(config.as_dict()))
+    defaults = {item.name: item.type() for item in fields(config)}
+    before = {name: asdict(default) | dict(stated.get(name, {})) for name, default in defaults.items()}
+    return json.loads(json.dumps(before)) == wanted
+
+
+def experiment(
+    parser: argparse.ArgumentParser,
+    arguments: Sequence[str] | None,
+    run: Callable[[Sequence[Clip], Sequence[Clip], argparse.Namespace], dict],
+) -> dict:
+    """Parse the folders, run the experiment, and write what it found beside what it was found with.
+
+    Args:
+        run: from training clips, validation clips and options to what is found; ValueError or OSError ends the program
+            with the parser's usage.
+
+    Returns:
+        What was written.
+    """
+    parser.add_argument("--data", required=True, type=Path, help="folder of labelled clips with splits train and val")
+    parser.add_argument("--cache", required=True, type=Path, help="where decoded frames are kept")
+    parser.add_argument("--runs", required=True, type=Path, help="folder of the trainings; they go on where they are")
+    parser.add_argument("--output", required=True, type=Path, help="JSON file")
+    options = parser.parse_args(arguments)
+    try:
+        training, val = read_clips(options.data, "train"), read_clips(options.data, "val")
+        found = run(training, val, options)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    report = {
+        "command": command(),
+        "machine": machine(),
+        "env": versions("torch", "accelerate", "timm", "numpy", "opencv-python", "av"),
+        # The command names the network, the data and the folders.
+        "configs": {stage.name: _settings(stage) for stage in STAGES},
+        "tolerance_px": int(TOLERANCE),
+        "size": SIZE,
+        "data": {"train": describe(training), "val": describe(val)},
+    } | found
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps(report, indent=1) + "\n")
+    return report
+
+
+def _settings(stage: Path) -> dict:
+    return {name: options for name, options in read_config(stage).as_dict().items() if name != "model"}
