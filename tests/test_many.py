@@ -88,6 +88,22 @@ def test_what_is_finished_is_left_alone_and_what_changed_is_done_again(clips, we
     assert again() == again("--overlay") == ""
 
 
+def test_a_file_that_grew_while_it_was_tracked_is_done_again(clips, weights, tmp_path, tracked, monkeypatch):
+    fill_gaps = many.Trajectory.fill_gaps
+    with monkeypatch.context() as patch:
+
+        def copied_on(trajectory, frames):
+            write_rally(clips[0], frames=9, size=SIZE, seed=0)
+            return fill_gaps(trajectory, frames)
+
+        patch.setattr(many.Trajectory, "fill_gaps", copied_on)
+        assert run(clips[:1], weights, tmp_path / "out", "--fill-gaps", 3).exit_code == 0
+    assert run(clips[:1], weights, tmp_path / "out", "--fill-gaps", 3).exit_code == 0
+    assert run(clips[:1], weights, tmp_path / "out", "--fill-gaps", 3).exit_code == 0
+    assert tracked == ["a", "a"]
+    assert json.loads((tmp_path / "out" / "a_track.json").read_text())["frames"] == 9
+
+
 def test_a_killed_run_goes_on_where_it_was(clips, weights, tmp_path, tracked, monkeypatch):
     to_csv = many.Trajectory.to_csv
     with monkeypatch.context() as patch:

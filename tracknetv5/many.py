@@ -53,7 +53,7 @@ def own_device(device: str) -> str:
 
 
 class Record:
-    """What is known of the results for one video in the folder `output`.
+    """What is known of the results for one video in the folder `output`. Made before the video is tracked.
 
     Args:
         video: the video file.
@@ -64,7 +64,8 @@ class Record:
 
     def __init__(self, video: Path, output: Path, tracker: BallTracker, settings: Mapping):
         self.path = output / f"{video.stem}_track.json"
-        self._video = video
+        # Of now: a file that is still being copied is another one when it has been tracked, and to be tracked again.
+        self._video = _facts(video)
         self._settings = {
             "version": tracknetv5.__version__,
             "weights": tracker.config.sha256,
@@ -80,7 +81,7 @@ class Record:
         try:
             record = json.loads(self.path.read_text(encoding="utf-8"))
             made = record["files"]
-            same = record["video"] == self._facts() and record["settings"] == self._settings
+            same = record["video"] == self._video and record["settings"] == self._settings
         except (OSError, ValueError, TypeError, KeyError):  # no record, or a damaged one
             return False
         return same and all(path.name in made and path.is_file() for path in files)
@@ -92,7 +93,7 @@ class Record:
     def finish(self, files: Sequence[Path], trajectory: Trajectory, warnings: Sequence[str]) -> None:
         """Write the record; `files` are complete."""
         record = {
-            "video": self._facts(),
+            "video": self._video,
             "settings": self._settings,
             "files": [path.name for path in files],
             "frames": len(trajectory),
@@ -104,9 +105,14 @@ class Record:
         text = json.dumps(record, indent=1) + "\n"
         write_whole(self.path, lambda partial: partial.write_text(text, encoding="utf-8"))
 
-    def _facts(self) -> dict[str, str | int]:
-        state = self._video.stat()
-        return {"name": self._video.name, "bytes": state.st_size, "modified_ns": state.st_mtime_ns}
+
+def _facts(video: Path) -> dict[str, str | int] | None:
+    """What tells the file from a later one of its name; None if it is not there, which tracking it will say."""
+    try:
+        state = video.stat()
+    except OSError:
+        return None
+    return {"name": video.name, "bytes": state.st_size, "modified_ns": state.st_mtime_ns}
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
