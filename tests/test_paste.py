@@ -145,10 +145,12 @@ def test_frames_wanted_are_erased_as_in_the_whole_clip(rally):
     assert np.array_equal(some, every[CHOSEN]) and np.array_equal(which, whole[CHOSEN]) and which.all()
 
 
-def test_a_ball_behind_what_moves_is_not_drawn_and_not_labelled(given):
+@pytest.mark.parametrize("stripe", [30, GREY])
+def test_a_ball_behind_what_moves_is_not_drawn_and_not_labelled(given, stripe):
     given(velocity=np.array([3.0, 0.0]), acceleration=np.zeros(2))
     images = np.full((COUNT, *SIZE, 3), GREY, np.uint8)
     images[11, 20:50, 50:70] = 30  # a player who is here in this frame alone
+    images[11, 20:50:4, 50:70] = stripe  # and may in part look like the court
     front, seen = paste(images, EMPTY, CHOSEN, Draws(erased=False, behind=False))
     assert not np.isnan(seen[1]).any() and front[1, 36, 60].min() > 200
     behind, balls = paste(images, EMPTY, CHOSEN, Draws(erased=False, behind=True))

@@ -20,7 +20,7 @@ class AugmentOptions:
     colour: float = 0.1  # largest change of the gain of one channel
     blur: float = 0.1  # probability of a slight blur, as in compressed or unfocused footage
     noise: float = 0.2  # probability of sensor noise
-    hue: float = 0.0  # largest turn of all colours about grey, as a share of a full one
+    hue: float = 0.0  # largest turn of all colours about grey, as a share of a full one; 0.5: any colour
     saturation: float = 0.0  # largest change of the distance of all colours from grey, as a share of it
     gamma: float = 0.0  # largest change of the exponent of the brightness, as its logarithm
     compression: float = 0.0  # probability of the marks of a low bit rate
