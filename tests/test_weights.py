@@ -136,7 +136,7 @@ def test_an_older_config_without_the_newer_entries(folder):
         (dict(options=SMALL | {"widths": [8, 32]}), "do not fit the model: .*expected"),
         (dict(options={"wings": 2}), "has no such option"),
         (dict(options={"attention": "sparse"}), '"joint" or "divided"'),
-        (dict(options={"heads": 3}), "config.json: embed_dim must be divisible by num_heads"),
+        (dict(options={"heads": 3}), "config.json: dim 64 must be a multiple of the 3 heads"),
         (dict(options={"dim": -8}), "config.json: .*negative dimension"),
         (dict(options=[1]), "must be tables"),
         (dict(sports="tennis"), "sports must be a list of names, not 'tennis'"),
