@@ -215,18 +215,22 @@ def test_stored_weights_have_the_statistics_of_what_they_compute(tmp_path, ralli
     assert torch.allclose(stem.norm.running_mean, features.mean((0, 2, 3)), atol=1e-5)
 
 
-def test_a_run_starts_from_given_weights_and_keeps_their_threshold(tmp_path, rallies):
+def test_a_run_starts_from_given_weights_and_keeps_what_holds_of_them(tmp_path, rallies):
     weights = Trainer(write_config(tmp_path, rallies, "first", 2)).run()
     trained, facts = load_weights(weights)
-    assert facts.threshold == 0.5
-    save_weights(trained, weights, replace(facts, threshold=0.35))
+    assert (facts.threshold, facts.training_data, facts.sports) == (0.5, "not stated", ("tennis",))
+    stated = dict(training_data="Footage of others.", provenance="somebody", sports=["padel"])
+    save_weights(trained, weights, replace(facts, threshold=0.35, **stated))
     config = write_config(tmp_path, rallies, "second", 2)
     object.__setattr__(config.model, "init", str(weights))
     trainer = Trainer(config)
     started = trainer.model.state_dict()
     assert all(torch.equal(started[name], tensor) for name, tensor in trained.state_dict().items())
     trainer.save()
-    assert load_weights(tmp_path / "second" / "weights")[1].threshold == 0.35
+    facts = load_weights(tmp_path / "second" / "weights")[1]
+    assert (facts.threshold, facts.sports) == (0.35, ("padel", "tennis"))
+    assert facts.training_data == f"Went on from {weights}: Footage of others."
+    assert facts.provenance == f"Went on from {weights}: somebody"
 
 
 def test_an_unknown_group_to_hold_out_is_named(tmp_path, rallies):

@@ -20,7 +20,7 @@ from tracknetv5.models import create_model
 from tracknetv5.training.config import OptimOptions, TrainConfig
 from tracknetv5.training.loss import weighted_bce
 from tracknetv5.training.validate import validate
-from tracknetv5.weights import WeightsConfig, read_config, resolve, round_weights, save_weights
+from tracknetv5.weights import NOT_STATED, WeightsConfig, read_config, resolve, round_weights, save_weights
 
 NORM_WINDOWS = 256  # windows on which the statistics of batch norm are measured
 LOG_COLUMNS = ("windows", "hours", "loss", "rate", "windows_per_second")
@@ -69,9 +69,7 @@ class Trainer:
         except (TypeError, RuntimeError, AssertionError) as error:  # torch's layers raise any of these
             raise ValueError(f"[model] options {dict(config.model.options)}: {error}") from error
         self.length = model.options.frames
-        # Chosen for the weights that the run starts from, it is a better guess than none.
-        init = config.model.init
-        self.threshold = read_config(resolve(init)).threshold if init else WeightsConfig.threshold
+        self.facts = _facts(config, self.length, {clip.sport for clip in training})
         model = model.train().to(self.accelerator.device, memory_format=torch.channels_last)
         self.ema = ModelEmaV3(model, decay=optim.ema, use_warmup=True)
         self.dataset = WindowDataset(
@@ -186,16 +184,7 @@ class Trainer:
         """Write the checkpoint and the averaged weights, with statistics of batch norm that belong to them."""
         self.accelerator.save_state(self.folder / "checkpoint")
         if self.accelerator.is_main_process:
-            height, width = self.config.data.size
-            facts = WeightsConfig(
-                model=self.config.model.name,
-                options={},
-                height=height,
-                width=width,
-                frames=self.length,
-                threshold=self.threshold,
-            )
-            save_weights(self.averaged(), self.folder / "weights", facts, half=True)
+            save_weights(self.averaged(), self.folder / "weights", self.facts, half=True)
 
     def averaged(self) -> nn.Module:
         """A copy of the averaged network as it is stored: weights rounded to 16 bits, then batch norm measured anew.
@@ -222,6 +211,24 @@ class Trainer:
             with (self.folder / "validation.jsonl").open("a") as file:
                 file.write(json.dumps(line) + "\n")
             self.accelerator.print(line)
+
+
+def _facts(config: TrainConfig, frames: int, sports: set[str]) -> WeightsConfig:
+    """What is known of the weights before they are trained, with what holds on of those that the run starts from."""
+    height, width = config.data.size
+    init = config.model.init
+    start = read_config(resolve(init)) if init else WeightsConfig(model=config.model.name, options={})
+    return WeightsConfig(
+        model=config.model.name,
+        options={},
+        height=height,
+        width=width,
+        frames=frames,
+        threshold=start.threshold,  # chosen for other weights, it is a better guess than none
+        training_data=f"Went on from {init}: {start.training_data}" if init else NOT_STATED,
+        sports=sorted(sports.union(start.sports)),
+        provenance=f"Went on from {init}: {start.provenance}" if init else NOT_STATED,
+    )
 
 
 def _divide(config: TrainConfig) -> tuple[list[Clip], list[Clip]]:
