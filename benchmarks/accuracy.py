@@ -58,7 +58,7 @@ def evaluate(
     """
     if protocol == "paper":
         tracker = BallTracker.from_pretrained(weights, precision=PRECISION, threshold=PAPER_THRESHOLD, step=1)
-        scored = [by_heatmap(tracker, clip, None if starts is None else starts[clip.source]) for clip in clips]
+        scored = [by_heatmap(tracker, clip, None if starts is None else starts[clip.source])[0] for clip in clips]
     else:
         tracker = SweepingTracker.from_pretrained(weights, precision=PRECISION, threshold=threshold, step=step)
         scored = [by_frame(tracker, clip) for clip in clips]

@@ -10,7 +10,7 @@ trained on; of val, neither has.
 """
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,14 +28,6 @@ from tracknetv5.weights import load_weights
 
 CUTS = ("papers_threshold", "chosen_threshold")
 DIVISIONS = {"windows": splits.paper_split, "clips": splits.clip_split}
-
-
-class CuttingTracker(BallTracker):
-    """A tracker at whose own threshold the papers' decoder cuts, instead of at 128/255."""
-
-    def heatmaps(self, *frames, **options) -> Iterator[tuple[int, np.ndarray]]:
-        for number, heatmap in super().heatmaps(*frames, **options):
-            yield number, np.minimum(heatmap * (PAPER_THRESHOLD / self.threshold), 1)
 
 
 def leak(training: Sequence[Clip], val: Sequence[Clip], options: argparse.Namespace) -> dict:
@@ -60,6 +52,15 @@ def leak(training: Sequence[Clip], val: Sequence[Clip], options: argparse.Namesp
         model, config = load_weights(weights)
         threshold = choose_threshold(model, config, whole_clips, options.cache)
         print(f"leak_{name}: scored at {threshold}", flush=True)
+        tracker = BallTracker(model, config, precision=PRECISION)
+        for place, where in ({"held_out": unseen[name]} | common).items():
+            both = [
+                by_heatmap(tracker, clips[clip], chosen, (PAPER_THRESHOLD, threshold))
+                for clip, chosen in where.items()
+                if chosen
+            ]
+            for at, scored in zip(CUTS, zip(*both, strict=True), strict=True):
+                compared.setdefault((name, at), {})[place] = scored
         networks[name] = {
             "sha256": config.sha256,
             "threshold": threshold,
@@ -67,16 +68,10 @@ def leak(training: Sequence[Clip], val: Sequence[Clip], options: argparse.Namesp
             "train_windows": len(divided[name][0]),
             "held_out_windows": len(divided[name][1]),
             "leak": splits.leak(*divided[name]),
-            "scores": {},
+            "scores": {
+                at: {place: by_group(parts, sport) for place, parts in compared[name, at].items()} for at in CUTS
+            },
         }
-        for at, cut in zip(CUTS, (PAPER_THRESHOLD, threshold), strict=True):
-            tracker = CuttingTracker(model, config, precision=PRECISION, threshold=cut)
-            scored = {
-                place: [by_heatmap(tracker, clips[clip], chosen) for clip, chosen in where.items() if chosen]
-                for place, where in ({"held_out": unseen[name]} | common).items()
-            }
-            networks[name]["scores"][at] = {place: by_group(parts, sport) for place, parts in scored.items()}
-            compared[name, at] = scored
     return {
         "networks": networks,
         "shared_windows": sum(map(len, common["shared"].values())),

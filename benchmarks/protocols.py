@@ -11,7 +11,7 @@ to the papers' networks but for the kind of interpolation; other footage is lett
 """
 
 import warnings
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import repeat
@@ -155,8 +155,19 @@ def _scored(clip: Clip, trajectory: Trajectory, candidates: np.ndarray | None = 
     )
 
 
-def by_heatmap(tracker: BallTracker, clip: Clip, starts: Collection[int] | None = None) -> Scored:
+def by_heatmap(
+    tracker: BallTracker,
+    clip: Clip,
+    starts: Collection[int] | None = None,
+    thresholds: Sequence[float] = (PAPER_THRESHOLD,),
+) -> list[Scored]:
     """Protocol `paper`, of the windows that begin at the frames `starts`, or of all.
+
+    Args:
+        thresholds: where the papers' decoder cuts; theirs is PAPER_THRESHOLD.
+
+    Returns:
+        What is scored at each of the thresholds.
 
     Raises:
         ValueError: a network whose heatmaps are not of SIZE, or for which `starts` are of other windows.
@@ -170,22 +181,28 @@ def by_heatmap(tracker: BallTracker, clip: Clip, starts: Collection[int] | None 
     is_v3 = config.model == "tracknet_v3"
     decode_one, tolerance = (decode_reference_v3, V3_TOLERANCE) if is_v3 else (decode_reference, TOLERANCE)
     background = median_background(clip.images(SIZE)) if config.background else None
-    frame, predicted, end = [], [], 0
+    frame, end = [], 0
+    predicted = [[] for _ in thresholds]
     for start, window in windows(clip.images(SIZE), config.frames, 1):
         end = start + config.frames
         if end > len(clip):  # behind the labels, or a clip shorter than a window
             break
         if starts is None or start in starts:
-            heatmaps = tracker.heatmaps(window, background=background)  # one window long: nothing is averaged
-            predicted += [decode_one(heatmap) or NONE for _, heatmap in heatmaps]
+            for _, heatmap in tracker.heatmaps(window, background=background):  # one window long: nothing is averaged
+                for threshold, rows in zip(thresholds, predicted, strict=True):
+                    # The decoder's own threshold stays, and what was at ours is moved to it.
+                    moved = heatmap if threshold == PAPER_THRESHOLD else heatmap * (PAPER_THRESHOLD / threshold)
+                    rows.append(decode_one(np.minimum(moved, 1)) or NONE)
             frame += range(start, end)
     if end < len(clip):
         raise DatasetError(f"{clip.source}: the footage ends before its {len(clip)} labels: it is cut or damaged")
     ball = (clip.visibility == VISIBLE) | (clip.difficulty != NO_CLASS)
     frame = np.array(frame, int)
     judged = (ball | (clip.visibility != UNLABELLED))[frame]
-    frame, predicted = frame[judged], np.reshape(predicted, (-1, 2))[judged]
-    return Scored(clip, frame, predicted, _reference_targets(clip)[frame], ball[frame], tolerance)
+    frame, targets = frame[judged], _reference_targets(clip)[frame[judged]]
+    return [
+        Scored(clip, frame, np.reshape(rows, (-1, 2))[judged], targets, ball[frame], tolerance) for rows in predicted
+    ]
 
 
 def _reference_targets(clip: Clip) -> np.ndarray:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from benchmarks.protocols import (
+    PAPER_THRESHOLD,
     SIZE,
     THRESHOLDS,
     SweepingTracker,
@@ -119,7 +120,7 @@ def test_a_network_with_background_and_a_folder_of_images(tennis):
     (clip,) = read_clips(tennis)
     tracker = make_tracker(background=True)
     assert by_frame(tracker, clip).outcome.tolist() == ["tp"] * 8
-    assert by_heatmap(tracker, clip).outcome.tolist() == ["tp"] * 18
+    assert by_heatmap(tracker, clip)[0].outcome.tolist() == ["tp"] * 18
     assert all(background is not None for _, background in tracker.model.seen)
 
 
@@ -138,10 +139,10 @@ def test_a_rectifier_fills_gaps_of_images_as_of_videos(tennis):
 def test_every_heatmap_of_every_window_counts(tennis):
     (clip,) = read_clips(tennis)
     tracker = make_tracker()
-    scored = by_heatmap(tracker, clip)
+    (scored,) = by_heatmap(tracker, clip)
     assert scored.frame.tolist() == [start + k for start in range(6) for k in range(3)]
     assert scored.outcome.tolist() == ["tp"] * 18
-    some = by_heatmap(make_tracker(), clip, {4, 1})
+    (some,) = by_heatmap(make_tracker(), clip, {4, 1})
     assert some.frame.tolist() == [1, 2, 3, 4, 5, 6]
     seen = [round(255 * float(frames[0, 0, 0, 0, 0])) for frames, _ in tracker.model.seen]
     assert seen == list(range(6))  # the corner of each window's first picture names its frame
@@ -152,21 +153,34 @@ def test_papers_truncate_what_is_found_and_what_is_labelled(tmp_path):
     labels = [(1, x + 4.9, y), (1, ball(1)[0] + 5, ball(1)[1]), (1, *ball(2)), (2, x3 - 3.1, y3 + 0.9)]
     write_tennis(tmp_path, "game1/Clip1", labels)
     (clip,) = read_clips(tmp_path)
-    scored = by_heatmap(make_tracker(), clip, {0, 1})
+    (scored,) = by_heatmap(make_tracker(), clip, {0, 1})
     found = scored.predicted[[0, 1, 2, 5]]
     np.testing.assert_array_equal(found, np.trunc(found))
     assert scored.labelled[0].tolist() == [x + 4, y] and scored.labelled[5].tolist() == [x3 - 4, y3]
     # 4 px away is not near enough for V2, V4 and V5, and is for V3; 5 px is too far for both.
     assert scored.distance[0] == 4 and scored.distance[1] == 5
     assert scored.outcome.tolist() == ["fp1", "fp1", "tp", "fp1", "tp", "fp1"]
-    v3 = by_heatmap(make_tracker(model="tracknet_v3"), clip)
+    (v3,) = by_heatmap(make_tracker(model="tracknet_v3"), clip)
     assert v3.outcome.tolist() == ["tp", "fp1", "tp", "fp1", "tp", "tp"]
+
+
+def test_the_papers_decoder_cuts_where_it_is_asked_to(tmp_path, monkeypatch):
+    write_tennis(tmp_path, "game1/Clip1", [(1, *ball(frame)) for frame in range(4)])
+    (clip,) = read_clips(tmp_path)
+    heat = np.zeros(SIZE, np.float32)
+    heat[100:104, 200:204], heat[50:53, 60:63] = 0.32, 0.29
+    monkeypatch.setattr(
+        SweepingTracker, "heatmaps", lambda self, frames, background: ((k, heat) for k, _ in enumerate(frames))
+    )
+    wanted = {PAPER_THRESHOLD: None, 0.33: None, 0.3: (201, 101), 0.05: (201, 101)}
+    for scored, found in zip(by_heatmap(make_tracker(), clip, None, list(wanted)), wanted.values(), strict=True):
+        assert np.isnan(scored.predicted).all() if found is None else (scored.predicted == found).all()
 
 
 def test_a_target_without_place_and_a_frame_without_row(tmp_path):
     write_tennis(tmp_path, "game1/Clip1", [(1, *ball(0)), (2, "", ""), None, (0, "", "")])
     (clip,) = read_clips(tmp_path)
-    scored = by_heatmap(make_tracker(), clip)
+    (scored,) = by_heatmap(make_tracker(), clip)
     assert scored.frame.tolist() == [0, 1, 1, 3]  # frame 2 has no row
     assert scored.outcome.tolist() == ["tp", "fp2", "fp2", "fp2"]
     assert by_frame(make_tracker(), clip).frame.tolist() == [0, 3]

@@ -11,15 +11,12 @@ import pytest
 pytest.importorskip("accelerate")
 
 from benchmarks import ablation, leak, report, splits, trainings
-from benchmarks.protocols import PAPER_THRESHOLD, by_heatmap
 from tracknetv5.data.augment import AugmentOptions
 from tracknetv5.data.dataset import SamplingOptions, WindowDataset
 from tracknetv5.data.readers import read_clips
 from tracknetv5.data.synthetic import write_rally
-from tracknetv5.models import create_model
 from tracknetv5.training.config import read_config
 from tracknetv5.training.loop import Trainer
-from tracknetv5.weights import WeightsConfig
 
 STILL = AugmentOptions(flip=0, reverse=0, scale=(1, 1), shift=0, brightness=0, colour=0, blur=0, noise=0)
 CLIPS = {"a": "train", "b": "train", "c": "train", "d": "train", "e": "val"}
@@ -170,19 +167,6 @@ def test_another_process_gives_back_what_it_made_and_what_stopped_it():
     assert trainings.in_own_process(int, "7") == 7
     with pytest.raises(ValueError, match="seven"):
         trainings.in_own_process(int, "seven")
-
-
-def test_the_papers_decoder_cuts_at_the_threshold_asked_for(rallies, monkeypatch):
-    heat = np.zeros((288, 512), np.float32)
-    heat[100:104, 200:204], heat[50:53, 60:63] = 0.32, 0.29
-    monkeypatch.setattr(
-        leak.BallTracker, "heatmaps", lambda self, frames, background: ((k, heat) for k, _ in enumerate(frames))
-    )
-    model, config = create_model("tracknet_v2_lite"), WeightsConfig(model="tracknet_v2_lite", options={})
-    (clip,) = read_clips(rallies, "val")
-    for threshold, found in ((PAPER_THRESHOLD, None), (0.33, None), (0.3, (201, 101)), (0.05, (201, 101))):
-        predicted = by_heatmap(leak.CuttingTracker(model, config, threshold=threshold), clip).predicted
-        assert np.isnan(predicted).all() if found is None else (predicted == found).all()
 
 
 @pytest.mark.parametrize("divide", leak.DIVISIONS.values(), ids=leak.DIVISIONS)
