@@ -123,7 +123,7 @@ def test_the_published_sizes_run_in_onnxruntime_where_it_is_installed(monkeypatc
 
 def test_without_onnxruntime_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(ValueError, match=r"pip install tracknetv5\[onnx\]"):
+    with pytest.raises(ValueError, match=r"in a copy of the project, pip install -e \"\.\[onnx\]\""):
         OnnxRuntime(b"")
 
 

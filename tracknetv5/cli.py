@@ -200,7 +200,7 @@ def train(config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="Wh
         from tracknetv5.training.config import read_config
         from tracknetv5.training.loop import Trainer
     except ImportError as error:
-        _fail(f"{error.name} is not installed: pip install tracknetv5[train]")
+        _fail(f'{error.name} is not installed: in a copy of the project, pip install -e ".[train]"')
     try:
         weights = Trainer(read_config(config)).run()
     except (ValueError, OSError) as error:

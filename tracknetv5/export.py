@@ -49,7 +49,8 @@ def export_onnx(model: nn.Module, config: WeightsConfig, path: Path) -> None:
     if config.height is None:
         raise ValueError(f"{config.model} fills gaps and sees no frames: only networks that find balls are exported")
     if missing := [name for name in ONNX_PACKAGES if not find_spec(name)]:
-        raise ValueError(f"{', '.join(missing)} not installed: pip install tracknetv5[onnx]")
+        names = ", ".join(missing)
+        raise ValueError(f'{names} not installed: in a copy of the project, pip install -e ".[onnx]"')
     model = fold_norms(deepcopy(model).eval().cpu().to(memory_format=torch.contiguous_format))
     frames = torch.zeros(2, config.frames, 3, config.height, config.width)  # 2: a batch of 1 would be taken as fixed
     inputs = {"frames": frames} | ({"background": frames[:, 0]} if config.background else {})

@@ -60,7 +60,7 @@ class OnnxRuntime:
         try:
             import onnxruntime  # an extra: torch alone does everything else
         except ImportError as error:
-            raise ValueError("onnxruntime is not installed: pip install tracknetv5[onnx]") from error
+            raise ValueError('onnxruntime is not installed: in a copy of the project, pip install -e ".[onnx]"') from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.inter_op_num_threads = 1  # the networks are chains: there is little to run side by side
