@@ -45,6 +45,13 @@ def test_csv_and_overlay(clip, weights, tmp_path):
     assert max(changed) > 60  # the mark is drawn
 
 
+def test_results_go_to_a_folder_of_their_own_where_none_is_named(clip, weights, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run(clip, "--weights", weights)
+    assert result.exit_code == 0, result.output
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["rally.csv", "rally_track.json"]
+
+
 def test_a_portrait_and_a_two_frame_video(weights, tmp_path):
     for name, frames, size in (("portrait", 7, (128, 72)), ("two", 2, SIZE), ("one", 1, SIZE)):
         path = tmp_path / f"{name}.mp4"

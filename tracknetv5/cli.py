@@ -56,7 +56,8 @@ class _ProgressLine:
 @app.command()
 def track(
     videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Video files.")],
-    output: Annotated[Path, typer.Option(help="Folder for <stem>.csv, _ball.mp4, _track.json; made if not there.")],
+    # Not where the videos are: labels lie beside them, under the name that the results get.
+    output: Annotated[Path, typer.Option(help="Folder for <stem>.csv, _ball.mp4, _track.json.")] = Path("out"),
     weights: Annotated[str | None, typer.Option(help="Folder, .onnx file, Hub id; default: the bundled ones.")] = None,
     overlay: Annotated[bool, typer.Option("--overlay", help="Also write a video with the ball marked.")] = False,
     step: Annotated[
