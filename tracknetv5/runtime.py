@@ -60,7 +60,8 @@ class OnnxRuntime:
         try:
             import onnxruntime  # an extra: torch alone does everything else
         except ImportError as error:
-            raise ValueError('onnxruntime is not installed: in a copy of the project, pip install -e ".[onnx]"') from error
+            remedy = 'in a copy of the project, pip install -e ".[onnx]"'
+            raise ValueError(f"onnxruntime is not installed: {remedy}") from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.inter_op_num_threads = 1  # the networks are chains: there is little to run side by side
