@@ -29,11 +29,11 @@ def square_x(image: np.ndarray) -> float:
     return (np.nonzero(image[..., 0] > 160)[1].mean() + 0.5) / image.shape[1]
 
 
-def encode(path, images, *, rate=30, pts=None, rotation=None, faststart=True, codec="libx264"):
-    """A file with options that VideoWriter does not have; `pts` in milliseconds."""
+def encode(path, images, *, rate=30, pts=None, rotation=None, faststart=True, codec="libx264", **params):
+    """A file with options that VideoWriter does not have, those of the codec as `params`; `pts` in milliseconds."""
     options = {"movflags": "+faststart"} if faststart and path.suffix == ".mp4" else {}
     with av.open(path, "w", options=options) as container:
-        stream = container.add_stream(codec, rate=rate, options={"g": "12"})
+        stream = container.add_stream(codec, rate=rate, options={"g": "12"} | params)
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = "yuv420p"
         if rotation is not None:
@@ -164,6 +164,78 @@ def test_start_and_length_keep_absolute_indices_and_times(tmp_path):
     assert square_x(frames[0].image) == pytest.approx(square_x(picture(15)), abs=0.01)
     with pytest.raises(VideoError, match="clip.mp4: ends at 0.967 s, before the start of 5 s; start earlier"):
         next(read_frames(path, start=5))
+
+
+REORDERED = {"bf": "3", "x264-params": "open-gop=1:scenecut=0"}  # frames of a group refer to the one before it
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("b_frames.mp4", REORDERED),
+        ("odd_start.mkv", REORDERED | {"pts": [437 + 33 * k + 7 * (k % 3) for k in range(60)]}),
+        ("no_key_frames.mp4", {"x264-params": "intra-refresh=1:keyint=12"}),
+        ("mpeg4.mp4", {"codec": "mpeg4", "bf": "2"}),
+        ("no_timestamps.avi", {"codec": "mpeg4", "bf": "2"}),
+    ],
+)
+def test_a_later_start_gives_the_frames_of_the_whole_video(tmp_path, noisy, name, options):
+    path = encode(tmp_path / name, noisy, **options)
+    whole = list(read_frames(path))
+    assert len(whole) == 60
+    for first in (1, 11, 12, 13, 29, 36, 59):
+        start = whole[first].time
+        part = list(read_frames(path, start=start, length=0.1))
+        expected = [frame for frame in whole[first:] if frame.time < start + 0.1 - 1e-6]
+        assert [(frame.index, frame.time) for frame in part] == [(frame.index, frame.time) for frame in expected]
+        np.testing.assert_array_equal([frame.image for frame in part], [frame.image for frame in expected])
+
+
+def test_what_lies_before_the_key_frame_of_a_start_is_not_decoded(tmp_path, noisy, monkeypatch):
+    path = encode(tmp_path / "clip.mp4", noisy, **REORDERED)
+    decoded, original = [], video._decode
+    monkeypatch.setattr(video, "_decode", lambda *args: (decoded.append(raw) or raw for raw in original(*args)))
+    assert next(read_frames(path, start=49 / 30)).index == 49
+    assert len(decoded) <= 1 + 60 - 48  # one by `probe`
+
+
+def test_interlaced_video_is_decoded_from_its_beginning(tmp_path, noisy, monkeypatch):
+    """Some files hold each of a frame's two fields as a packet of its own."""
+    path = encode(tmp_path / "clip.mp4", noisy, **{"x264-params": "tff=1"})
+    decoded, original = [], video._decode
+    monkeypatch.setattr(video, "_decode", lambda *args: (decoded.append(raw) or raw for raw in original(*args)))
+    assert next(read_frames(path, start=49 / 30)).index == 49
+    assert len(decoded) > 49
+
+
+@pytest.mark.parametrize("intact", [0, 0.5])
+def test_damage_before_a_start_counts_as_in_the_whole_video(tmp_path, noisy, intact):
+    path = encode(tmp_path / "spot.mp4", noisy)
+    with av.open(path) as container:
+        packet = next(packet for packet in container.demux(video=0) if packet.pts * packet.time_base == Fraction(4, 3))
+        begin, end = packet.pos + int(intact * packet.size), packet.pos + packet.size
+    data = bytearray(path.read_bytes())
+    data[begin:end] = bytes(end - begin)
+    path.write_bytes(data)
+    with pytest.warns(VideoWarning):
+        expected = [(frame.index, frame.time) for frame in read_frames(path) if frame.time > 1.45]
+    with pytest.warns(VideoWarning):
+        assert [(frame.index, frame.time) for frame in read_frames(path, start=1.46)] == expected
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+def test_seeking_can_be_ended(tmp_path, noisy, codec):
+    path = encode(tmp_path / "clip.mp4", noisy, codec=codec)
+    calls = []
+
+    def stop():
+        calls.append(1)
+        if len(calls) == 20:
+            raise InterruptedError("the visitor left")
+
+    with pytest.raises(InterruptedError, match="the visitor left"):
+        next(read_frames(path, start=1.9, seeking=stop))
+    assert len(calls) == 20
 
 
 @pytest.mark.parametrize("options", [{"start": -1}, {"length": 0}, {"size": (0, 512)}])

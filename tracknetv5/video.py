@@ -6,10 +6,11 @@ Axis letters: H height, W width; sizes are (height, width) as everywhere in the 
 import queue
 import threading
 import warnings
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from math import ceil
 from os import PathLike
 from pathlib import Path
@@ -25,6 +26,10 @@ from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 QUEUE_DEPTH = 4  # decoded frames that wait for the consumer
 SINGLE_THREAD_PIXELS = 1920 * 1088  # up to here one decoder thread outruns the network and costs the least CPU time
 TIME_TOLERANCE = 1e-6  # seconds; `start + length` is a float sum, timestamps are rational
+
+# Where each packet is one frame that is shown, with its timestamp: of these, packets can be counted for frames.
+COUNTABLE_CONTAINERS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
+COUNTABLE_CODECS = ("h264", "hevc", "vp9", "av1")
 
 
 class VideoError(ValueError):
@@ -86,12 +91,16 @@ def read_frames(
     size: tuple[int, int] | None = None,
     start: float = 0.0,
     length: float | None = None,
+    seeking: Callable[[], None] = lambda: None,
 ) -> Generator[Frame, None, None]:
     """Frames of a video, upright, in display order; a thread decodes a few frames ahead until the generator is closed.
 
     `size` (height, width) of the upright image: frames are scaled while their colours are converted, by area
     averaging and with the half-pixel geometry of `cv2.resize`. `start` and `length`, in seconds, select the frames
-    with start <= time < start + length; `index` and `time` stay those of the whole video.
+    with start <= time < start + length; `index` and `time` stay those of the whole video. What lies before the key
+    frame that leads to `start` is not decoded but counted, and damage in it not seen, where that is exact (H.264, HEVC,
+    VP9 and AV1 in MP4, MOV, MKV and WebM). Elsewhere it is decoded, which may take long; `seeking` is called again and
+    again meanwhile, and what it raises ends the reading.
 
     Raises VideoError at once for a file that `probe` refuses, and at the end if `start` lies behind the last frame.
     A damaged or cut stream yields what decodes, then warns with VideoWarning.
@@ -100,7 +109,7 @@ def read_frames(
         raise ValueError(f"size must be (height, width) of at least 1 pixel, not {size}")
     if start < 0 or (length is not None and length <= 0):
         raise ValueError(f"start must be >= 0 and length > 0 seconds, not {start} and {length}")
-    return _read_ahead(_frames(probe(path), size, start, length))
+    return _read_ahead(_frames(probe(path), size, start, length, seeking))
 
 
 def _read_ahead(frames: Iterator[Frame]) -> Generator[Frame, None, None]:
@@ -137,8 +146,16 @@ def _read_ahead(frames: Iterator[Frame]) -> Generator[Frame, None, None]:
         thread.join()
 
 
-def _frames(info: VideoInfo, size: tuple[int, int] | None, start: float, length: float | None) -> Iterator[Frame]:
+def _frames(
+    info: VideoInfo,
+    size: tuple[int, int] | None,
+    start: float,
+    length: float | None,
+    seeking: Callable[[], None],
+    skip: bool = True,
+) -> Iterator[Frame]:
     """As `read_frames`, in this thread; damage ends in a VideoWarning that is raised, not warned."""
+    entry = _entry(info.path, start, seeking) if start and skip else None
     height, width = size or (info.height, info.width)
     end = float("inf") if length is None else start + length
     index, time, shown = -1, 0.0, 0.0  # of the last frame: number, start and end in seconds
@@ -149,7 +166,15 @@ def _frames(info: VideoInfo, size: tuple[int, int] | None, start: float, length:
         stream.thread_type = "AUTO"
         stream.thread_count = 1 if stream.width * stream.height <= SINGLE_THREAD_PIXELS else 4
         clock, scaler = Clock(1 / info.fps), VideoReformatter()
-        for raw in _decode(container, stream):
+        raws = _decode(container, stream, entry and entry.key)
+        if entry is not None:
+            first = _first_shown(raws, entry, seeking)
+            if first is None:
+                yield from _frames(info, size, start, length, seeking, skip=False)
+                return
+            raws = chain([first], raws)
+            index, clock.origin = entry.index - 1, entry.origin * stream.time_base
+        for raw in raws:
             if not isinstance(raw, av.VideoFrame):
                 damaged, lost = True, min(lost, raw)
                 continue
@@ -160,6 +185,7 @@ def _frames(info: VideoInfo, size: tuple[int, int] | None, start: float, length:
             if intact:
                 last_good = f"frame {index} ({time:.3f} s)"
             if time < start - TIME_TOLERANCE:
+                seeking()
                 continue
             if time >= end - TIME_TOLERANCE:
                 if not chosen:
@@ -178,6 +204,71 @@ def _frames(info: VideoInfo, size: tuple[int, int] | None, start: float, length:
             f"{info.path}: damaged or cut, the last good frame before the damage is {last_good}, {index + 1} frames "
             "decoded in all; export or download the video again if the rest matters"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What there is to know of the frames before a part; timestamps in the units of the stream."""
+
+    key: int  # timestamp of the key frame to decode from
+    first: int  # timestamp of the first frame of the part
+    index: int  # its number
+    origin: int  # timestamp of the first frame of the video
+
+
+def _entry(path: Path, start: float, seeking: Callable[[], None]) -> _Entry | None:
+    """Where decoding may begin for a part that begins at `start`, from packets alone: none is decoded.
+
+    None where that is the video's first frame anyway, and where packets do not tell the number and time of a frame.
+    """
+    stamps: list[int] = []  # of the packets in the file's order, which is that of decoding
+    keys: list[int] = []  # those of key frames
+    with open_video(path) as (container, stream):
+        codec = stream.codec_context.codec.canonical_name
+        if container.format.name not in COUNTABLE_CONTAINERS or codec not in COUNTABLE_CODECS:
+            return None
+
+        def seconds(stamp: int) -> float:
+            return float((stamp - stamps[0]) * stream.time_base)
+
+        behind = 0  # key frames behind the start: all that is shown before the first comes before the second
+        try:
+            for packet in container.demux(stream):
+                seeking()
+                if not packet.size:  # the last one, which flushes the decoder
+                    break
+                if packet.pts is None or packet.is_corrupt or packet.is_discard:
+                    return None
+                stamps.append(packet.pts)
+                if packet.is_keyframe:
+                    keys.append(packet.pts)
+                    behind += seconds(packet.pts) > start
+                    if behind == 2:
+                        break
+        except av.FFmpegError:
+            return None
+        if not keys or not keys[0] == stamps[0] == min(stamps) or len(set(stamps)) < len(stamps):
+            return None
+        first = min((stamp for stamp in stamps if seconds(stamp) >= start - TIME_TOLERANCE), default=max(stamps))
+        key = max(stamp for stamp in keys if stamp <= first)
+        before = stamps[: stamps.index(key)]
+        if not before or max(before) > key:
+            return None
+        return _Entry(key, first, sum(stamp < first for stamp in stamps), stamps[0])
+
+
+def _first_shown(
+    raws: Iterator[av.VideoFrame | float], entry: _Entry, seeking: Callable[[], None]
+) -> av.VideoFrame | None:
+    """The first frame of the part, decoded from its key frame; None where anything is not as the packets promised."""
+    for raw in raws:
+        # Two packets make an interlaced frame if each field has its own.
+        if not isinstance(raw, av.VideoFrame) or raw.pts is None or raw.is_corrupt or raw.interlaced_frame:
+            return None
+        if raw.pts >= entry.first:
+            return raw if raw.pts == entry.first else None
+        seeking()
+    return None
 
 
 def displayed_size(raw: av.VideoFrame) -> tuple[int, int]:
@@ -255,9 +346,12 @@ def _index_lost(path: Path) -> bool:
 
 
 def _decode(
-    container: av.container.InputContainer, stream: av.video.VideoStream
+    container: av.container.InputContainer, stream: av.video.VideoStream, since: int | None = None
 ) -> Iterator[av.VideoFrame | float]:
-    """Frames in display order and, whenever a packet cannot be read or decoded, the timestamp that is lost."""
+    """Frames in display order and, whenever a packet cannot be read or decoded, the timestamp that is lost.
+
+    `since`: timestamp of a key frame; packets that are shown before it are left out.
+    """
     packets = container.demux(stream)
     while True:
         try:
@@ -267,6 +361,8 @@ def _decode(
         except av.FFmpegError:
             yield float("inf")  # whatever would have followed
             return
+        if since is not None and packet.pts is not None and packet.pts < since:
+            continue
         try:
             frames = packet.decode()
         except av.FFmpegError:
