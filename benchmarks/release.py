@@ -10,7 +10,7 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +33,19 @@ def choose_threshold(model: nn.Module, config: WeightsConfig, training: Sequence
     """The threshold that gives the best F1 on one in EVERY of the clips that the network was trained on."""
     size = (config.height, config.width)
     return validate(model, training[::EVERY], size=size, cache=cache)["threshold"]
+
+
+def stated_metrics(by_sport: Mapping[str, Mapping]) -> dict[str, dict]:
+    """What a config says of the scores that `benchmarks.accuracy` has found: how good, on how much, and how sure."""
+    metrics = {}
+    for sport in sorted(by_sport, key=lambda sport: sport != "all"):  # the overall result first
+        row = by_sport[sport]
+        clips = f"{row['clips']} clip{'s' if row['clips'] > 1 else ''}"
+        figures = metrics[f"{sport}, {row['total']} frames in {clips} of unseen matches (val), 4 px at 512 x 288"] = {}
+        for name in ("f1", "precision", "recall"):
+            figures[name] = round(row[name], 3)
+            figures[f"{name}_95"] = [round(end, 3) for end in row["interval_95"][name]]
+    return metrics
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -62,13 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     score = ["--data", str(options.data), "--split", "val", "--weights", config.model, "--output", str(output)]
     subprocess.run([sys.executable, "-m", "benchmarks.accuracy", *score], check=True)
     (result,) = json.loads(output.read_text())["results"]
-    sports = {"all": result["by_sport"].pop("all")} | result["by_sport"]
-    names = ("f1", "precision", "recall")
-    metrics = {
-        f"{sport}, unseen matches (val), 4 px at 512 x 288": {name: round(row[name], 4) for name in names}
-        for sport, row in sports.items()
-    }
-    BallTracker(model, replace(config, metrics=metrics)).save_pretrained(folder)
+    BallTracker(model, replace(config, metrics=stated_metrics(result["by_sport"]))).save_pretrained(folder)
 
 
 if __name__ == "__main__":

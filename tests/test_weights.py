@@ -77,9 +77,20 @@ def test_saving_again_gives_the_same_tensors(folder, tmp_path):
     card = (tmp_path / "again" / "README.md").read_text()
     assert "library_name: tracknetv5" in card and "not stated" in card
     assert (tmp_path / "again" / "picture.jpg").stat().st_size > 1000
-    tracker.config = replace(tracker.config, metrics={"somewhere": {"f1": 0.123}})
+    tracker.config = replace(tracker.config, metrics={"somewhere": {"f1": 0.1234}})
     tracker.save_pretrained(tmp_path / "again")
-    assert "| somewhere | f1 | 0.123 |" in (tmp_path / "again" / "README.md").read_text()
+    assert "| somewhere | 0.123 |" in (tmp_path / "again" / "README.md").read_text()
+
+
+def test_a_card_says_how_sure_its_figures_are(folder):
+    figures = {"f1": 0.8, "f1_95": [0.7123, 0.9], "recall": 0.75}
+    edit(folder, metrics={"all, 90 frames": figures, "tennis": {"f1": 0.5, "clips": 2}})
+    card = str(model_card(read_config(folder)))
+    assert "| measured on | f1 | recall | clips |\n|" in card and "| tennis | 0.500 |  | 2 |" in card
+    assert "| all, 90 frames | 0.800 (0.712 to 0.900) | 0.750 |  |" in card and "In brackets: 95 %" in card
+    assert "f1_95" not in card
+    edit(folder, metrics={"tennis": {"f1": 0.5}})
+    assert "95 %" not in str(model_card(read_config(folder)))
 
 
 def test_weights_are_saved_over_older_ones(folder, monkeypatch):

@@ -32,7 +32,7 @@ TEXT = """\
 
 ## Use
 
-With the `tracknetv5` package installed:
+From a copy of the project, `pip install -e .`; then
 
 ```python
 {usage}
@@ -83,6 +83,8 @@ from tracknetv5 import BallTracker
 tracker = BallTracker.from_pretrained(weights, rectifier="{repo_id}")  # weights: those of a TrackNet
 trajectory = tracker.track("rally.mp4")
 trajectory.source  # (N,) "rectified" where this network filled a gap"""
+
+INTERVALS = "In brackets: 95 % intervals over moments of the same footage. Other venues and cameras differ by more."
 
 
 def model_card(config: WeightsConfig, repo_id: str | None = None) -> ModelCard:
@@ -153,11 +155,20 @@ def _figures(config: WeightsConfig) -> Iterable[tuple[str, str, float]]:
 
 
 def _table(config: WeightsConfig) -> str:
-    figures = list(_figures(config))
-    if not figures:
+    rows, intervals = {}, False
+    for data, metric, value in _figures(config):
+        text = f"{value:.3f}" if isinstance(value, float) else str(value)
+        if interval := config.metrics[data].get(f"{metric}_95"):
+            low, high = interval
+            text, intervals = f"{text} ({low:.3f} to {high:.3f})", True
+        rows.setdefault(data, {})[metric] = text
+    if not rows:
         return ""
-    rows = [f"| {data} | {metric} | {value} |" for data, metric, value in figures]
-    return "\n".join(["| measured on | metric | value |", "|---|---|---|", *rows])
+    names = list(dict.fromkeys(name for row in rows.values() for name in row))
+    lines = [["measured on", *names], ["---"] * (1 + len(names))]
+    lines += [[data, *(row.get(name, "") for name in names)] for data, row in rows.items()]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"{table}\n\n{INTERVALS}" if intervals else table
 
 
 def write_picture(folder: Path) -> None:

@@ -59,7 +59,8 @@ class WeightsConfig:
     training_data: str = NOT_STATED
     sports: Sequence[str] = ()  # in the training data, in lower case
     provenance: str = NOT_STATED  # who made them, from what
-    metrics: Mapping = field(default_factory=dict)  # {measured on: {metric: value}}, the overall result first
+    # {measured on: {metric: value}}, the overall result first; beside a metric, "<metric>_95" may be its 95 % interval
+    metrics: Mapping = field(default_factory=dict)
     sha256: str = ""  # of the tensors' file
     format_version: int = FORMAT_VERSION
 
