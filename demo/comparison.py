@@ -105,7 +105,8 @@ def write_film(comparison: Comparison, path: Path, style: str, progress: Callabl
     tracks = [box.to_model(a.xy), box.to_model(comparison.b)]
     begins = np.searchsorted(a.shot, a.shot)  # no tail reaches back across a cut
     with VideoWriter(path, (height, 2 * width), a.fps) as writer:
-        for row, frame in enumerate(read_frames(comparison.video, size=(height, width), start=comparison.start)):
+        part = dict(size=(height, width), start=comparison.start, seeking=lambda: progress(0, total))
+        for row, frame in enumerate(read_frames(comparison.video, **part)):
             if row == total:
                 break
             panes = []

@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from tracknetv5.overlay import write_overlay
 from tracknetv5.rectify import rectify
 from tracknetv5.tracker import BallTracker
 from tracknetv5.trajectory import Point, Trajectory
-from tracknetv5.video import VideoWarning, read_frames
+from tracknetv5.video import Frame, VideoWarning, read_frames
 
 # Drawing and encoding keep one core busy each; no more of them at a time than a small machine has cores.
 RENDERING = ThreadPoolExecutor(2, thread_name_prefix="rendering")
@@ -65,12 +66,16 @@ class Result:
 class Detector:
     """Runs a tracker over a part of a video and keeps what it found so far."""
 
-    def __init__(self, tracker: BallTracker, job: Job, scene: np.ndarray | None):
-        """`scene`: the picture without what moves, for weights that need it."""
+    def __init__(self, tracker: BallTracker, job: Job, frames: Generator[Frame, None, None], scene: np.ndarray | None):
+        """`frames` of the part, as `_frames` reads them; `scene`: without what moves, for weights that need it."""
         self.warning: str | None = None
         self._job = job
+        self._frames = frames
+        # The first frame may be long in coming: whoever makes this waits for it, not the thread that all share.
+        first = list(islice(frames, 1))
         self._points: list[Point] = []
-        self._detections = tracker.detect(job.info.path, start=job.start, length=job.length, background=scene)
+        size = (job.info.height, job.info.width)
+        self._detections = tracker.detect_frames(chain(first, frames), size, background=scene)
 
     def __len__(self) -> int:
         return len(self._points)
@@ -89,7 +94,7 @@ class Detector:
         return more
 
     def close(self) -> None:
-        self._detections.close()
+        self._frames.close()
 
     def trajectory(self) -> Trajectory:
         info = self._job.info
@@ -104,15 +109,23 @@ class Detector:
             yield point
 
 
-def _images(tracker: BallTracker, job: Job, cancel: threading.Event) -> Iterator[np.ndarray]:
+def _frames(tracker: BallTracker, job: Job, cancel: threading.Event) -> Generator[Frame, None, None]:
     """The frames of the part in the size that the network sees; raises Cancelled soon after `cancel` is set."""
     info, config = job.info, tracker.config
     size = Letterbox((info.height, info.width), (config.height, config.width)).content[2:]
-    with closing(read_frames(info.path, size=size, start=job.start, length=job.length)) as frames:
+
+    def look() -> None:
+        if cancel.is_set():
+            raise Cancelled
+
+    with closing(read_frames(info.path, size=size, start=job.start, length=job.length, seeking=look)) as frames:
         for frame in frames:
-            if cancel.is_set():
-                raise Cancelled
-            yield frame.image
+            look()
+            yield frame
+
+
+def _images(tracker: BallTracker, job: Job, cancel: threading.Event) -> Iterator[np.ndarray]:
+    return (frame.image for frame in _frames(tracker, job, cancel))
 
 
 def _scene(tracker: BallTracker, job: Job, cancel: threading.Event) -> np.ndarray | None:
@@ -143,7 +156,8 @@ def detect(
     Errors as in `run`.
     """
     started = time.monotonic()
-    detector = Detector(tracker, job, RENDERING.submit(_scene, tracker, job, cancel).result())
+    scene = RENDERING.submit(_scene, tracker, job, cancel).result()
+    detector = Detector(tracker, job, _frames(tracker, job, cancel), scene)
     try:
         while INFERENCE.submit(detector.work, SLICE_SECONDS).result():
             if cancel.is_set():

@@ -5,6 +5,7 @@ import threading
 import time
 import warnings
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ pytest_plugins = ["demo_page"]
 from demo import guard, parts, words  # noqa: E402 (they need the libraries asked for above)
 from demo.charts import time_charts  # noqa: E402
 from demo.court import empty_court  # noqa: E402
+from demo.models import INFERENCE  # noqa: E402
 from demo.tracking import Cancelled, Progress, Result, run  # noqa: E402
 
 
@@ -73,6 +75,31 @@ def test_cancel_ends_a_run_in_either_stage(tracker, clip, tmp_path, stage, monke
     assert not list(tmp_path.glob("*.mp4*"))
 
 
+def test_a_start_that_is_long_in_coming_stops_nobody_else_and_can_be_cancelled(tracker, clip, tmp_path, monkeypatch):
+    job, cancel = guard.check(str(clip), 1.0, None), threading.Event()
+    begun, ended = threading.Event(), threading.Event()
+
+    def not_there_yet(*_, seeking=lambda: None, **__):
+        while not ended.is_set():
+            begun.set()
+            seeking()
+            time.sleep(0.01)
+        yield from ()
+
+    monkeypatch.setattr("demo.tracking.read_frames", not_there_yet)
+    monkeypatch.setattr("tracknetv5.tracker.read_frames", not_there_yet)
+    with ThreadPoolExecutor(1) as visitor:
+        visit = visitor.submit(list, run(tracker, job, tmp_path, cancel))
+        try:
+            assert begun.wait(10)
+            assert INFERENCE.submit(lambda: "free").result(timeout=10) == "free"
+            cancel.set()
+            with pytest.raises(Cancelled):
+                visit.result(timeout=10)
+        finally:
+            ended.set()
+
+
 def test_cancel_ends_a_run_that_makes_the_court_picture(tracker, clip, tmp_path, monkeypatch):
     cancel = threading.Event()
 
@@ -109,14 +136,14 @@ def test_no_thread_writes_into_the_folder_of_a_run_that_was_cancelled(tracker, c
 
 
 def test_a_run_does_not_tell_of_another_visitors_damaged_video(tracker, clip, tmp_path, monkeypatch):
-    detect = tracker.detect
+    detect = tracker.detect_frames
 
-    def beside_another(video, **part):
-        for point in detect(video, **part):
+    def beside_another(*of_video, **options):
+        for point in detect(*of_video, **options):
             warnings.warn(VideoWarning("/uploads/another.mp4: damaged or cut"), stacklevel=2)
             yield point
 
-    monkeypatch.setattr(tracker, "detect", beside_another)
+    monkeypatch.setattr(tracker, "detect_frames", beside_another)
     *_, result = run(tracker, guard.check(str(clip), 0, 0.5), tmp_path, threading.Event(), overlay=False)
     assert result.warning is None
 

@@ -44,3 +44,16 @@ def test_the_tail_stays_within_a_shot(video):
     apart = marked(video, cuts=(5,))
     assert not any(drawn[between].any() for drawn in apart)
     assert all(np.ptp(np.nonzero(apart[k])[1]) > np.ptp(np.nonzero(apart[0])[1]) + 8 for k in (4, 9))
+
+
+def test_progress_is_told_while_the_first_frame_is_looked_for_and_may_end_it(video):
+    frame = np.arange(4, len(XY))
+    trajectory = Trajectory(frame, frame / 25, XY[4:], np.ones(6), ["detected"] * 6, SIZE, Fraction(25))
+
+    def leave(done: int, total: int) -> None:
+        assert (done, total) == (0, 6)
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        write_overlay(video, trajectory, video.with_name("ball.mp4"), progress=leave)
+    assert not video.with_name("ball.mp4").exists()

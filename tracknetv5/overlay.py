@@ -27,7 +27,7 @@ def write_overlay(
         trajectory: positions in pixels of that video.
         output: the .mp4 to write.
         style: one of `tracknetv5.draw.STYLES`.
-        progress: called as progress(frames written, frames in all).
+        progress: called as progress(frames written, frames in all), also while the first frame is looked for.
 
     Raises:
         VideoError: the video cannot be read or the output cannot be written.
@@ -39,8 +39,9 @@ def write_overlay(
     visible, shot = trajectory.visible, trajectory.shot
     begins = np.searchsorted(shot, shot)  # the first row of the shot that a row belongs to
     first, count = int(trajectory.frame[0]), len(trajectory)
+    tell = progress or (lambda done, total: None)
     with VideoWriter(output, trajectory.size, trajectory.fps) as writer:
-        for frame in read_frames(video, start=float(trajectory.time[0])):
+        for frame in read_frames(video, start=float(trajectory.time[0]), seeking=lambda: tell(0, count)):
             row = frame.index - first
             if row >= count:
                 break
@@ -52,5 +53,4 @@ def write_overlay(
                 style,
             )
             writer.write(image, float(trajectory.time[row] - trajectory.time[0]))
-            if progress is not None:
-                progress(row + 1, count)
+            tell(row + 1, count)

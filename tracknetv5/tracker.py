@@ -25,7 +25,7 @@ from tracknetv5.rectify import rectify
 from tracknetv5.runtime import OnnxRuntime
 from tracknetv5.shots import Shown, watch
 from tracknetv5.trajectory import Point, Trajectory
-from tracknetv5.video import VideoWarning, probe, read_frames
+from tracknetv5.video import Frame, VideoWarning, probe, read_frames
 from tracknetv5.weights import RECTIFIER, WeightsConfig, load_weights, resolve, save_weights
 
 GPU_BATCH = 8  # windows a pass; on a CPU more than one is no faster
@@ -211,8 +211,26 @@ class BallTracker(HeatmapPredictor, ModelHubMixin):
                 warnings.simplefilter("ignore", VideoWarning)  # detection reads the same frames and will warn
                 background = median_background(frame.image for frame in read_frames(video, **part))
         with closing(read_frames(video, **part)) as frames:
-            shown = watch(((frame.index, frame.time, frame.image) for frame in frames), letterbox)
-            yield from self._points(shown, letterbox, background, batch=1 if self.device.type == "cpu" else GPU_BATCH)
+            yield from self.detect_frames(frames, (info.height, info.width), background=background)
+
+    def detect_frames(
+        self, frames: Iterable[Frame], size: tuple[int, int], *, background: np.ndarray | None = None
+    ) -> Iterator[Point]:
+        """What `detect` yields, for whoever reads the frames himself.
+
+        Args:
+            frames: of one video in order, as `read_frames` yields them, of the video's size or of its content's in the
+                network's input (`Letterbox.content`).
+            size: (height, width) of the video.
+            background: as in `stream`.
+
+        Raises:
+            ValueError: a background that is missing or not needed.
+        """
+        self._check_background(background)
+        letterbox = Letterbox(size, (self.config.height, self.config.width))
+        shown = watch(((frame.index, frame.time, frame.image) for frame in frames), letterbox)
+        return self._points(shown, letterbox, background, batch=1 if self.device.type == "cpu" else GPU_BATCH)
 
     def stream(
         self, frames: Iterable[np.ndarray], *, delay: int | None = None, background: np.ndarray | None = None
