@@ -97,12 +97,16 @@ def summary(trajectory: Trajectory) -> str:
 
 
 def top_speed(trajectory: Trajectory, part: slice = slice(None)) -> tuple[float | None, int | None]:
-    """The highest speed, in pixels per second, that lasts for HELD frames of a part, and the row in their middle."""
-    speed = trajectory.speed()[part]
-    if len(speed) < HELD:
+    """The highest speed, in pixels per second, that lasts for HELD frames of a part, and the row in their middle.
+
+    A repeated frame is none of them: it has the speed of the one it repeats, and would make one false position last.
+    """
+    rows = np.arange(len(trajectory))[part]
+    rows = rows[~np.isin(trajectory.frame[rows], trajectory.repeats)]
+    if len(rows) < HELD:
         return None, None
-    held = sliding_window_view(speed, HELD).min(axis=1)  # NaN where one of them is
+    held = sliding_window_view(trajectory.speed()[rows], HELD).min(axis=1)  # NaN where one of them is
     if np.isnan(held).all():
         return None, None
     first = int(np.nanargmax(held))
-    return float(held[first]), (part.start or 0) + first + HELD // 2
+    return float(held[first]), int(rows[first + HELD // 2])

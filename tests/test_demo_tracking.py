@@ -6,6 +6,7 @@ import time
 import warnings
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -212,6 +213,15 @@ def test_one_false_position_does_not_set_the_top_speed():
     assert words.top_speed(flight, slice(4, 7)) == (pytest.approx(20), 5)
     assert "Fastest in the picture: 40 pixels per second, at 0.7 s." in words.summary(flight)
     assert ">50</span>" in time_charts(flight)  # the end of the axis
+
+
+def test_one_false_position_on_repeated_frames_does_not_set_the_top_speed_either():
+    xs = (10, 12, 14, 190, 18, 20, 24, 28, 32)
+    twice = trajectory([(x, 10) for x in xs for _ in "ab"])
+    twice = replace(twice, repeats=range(1, len(twice), 2))
+    assert words.top_speed(twice) == (pytest.approx(20), 14)  # 4 pixels in two frames of a tenth of a second
+    assert words.top_speed(twice, slice(9, 15)) == (pytest.approx(10), 12)
+    assert ">25</span>" in time_charts(twice)
 
 
 def test_charts_shade_gaps_and_mark_invented_points():
