@@ -114,7 +114,7 @@ def _level(values: np.ndarray, low: float, high: float) -> np.ndarray:
 
 def _curve(trajectory: Trajectory, across: np.ndarray, level: np.ndarray) -> str:
     known = ~np.isnan(level)
-    joined = known[1:] & known[:-1] & (np.diff(trajectory.frame) == 1)
+    joined = known[1:] & known[:-1] & (np.diff(trajectory.frame) == 1) & (np.diff(trajectory.shot) == 0)
     path, parts = [], {}
     for row in np.flatnonzero(known):
         point = f"{across[row]:.1f} {level[row]:.1f}"

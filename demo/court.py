@@ -41,7 +41,7 @@ def draw_court(background: np.ndarray, trajectory: Trajectory, path: Path) -> No
     axes.imshow(background, alpha=0.72, interpolation="bicubic", extent=(-0.5, width - 0.5, height - 0.5, -0.5))
     colour = dict(cmap="plasma", norm=None, zorder=2)
     begin, end = (trajectory.time[0], trajectory.time[-1]) if len(trajectory) else (0, 1)
-    together = np.diff(trajectory.frame) == 1
+    together = (np.diff(trajectory.frame) == 1) & (np.diff(trajectory.shot) == 0)
     segments = np.stack([xy[:-1], xy[1:]], axis=1)[together]
     lines = LineCollection(segments[~np.isnan(segments).any((1, 2))], linewidths=2, alpha=0.9, **colour)
     lines.set_array(trajectory.time[1:][together][~np.isnan(segments).any((1, 2))])

@@ -1,6 +1,7 @@
 """A run of the demo without a page: what it yields, writes, and how it ends."""
 
 import json
+import re
 import threading
 import time
 import warnings
@@ -8,6 +9,7 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -22,7 +24,7 @@ pytest_plugins = ["demo_page"]
 
 from demo import guard, parts, words  # noqa: E402 (they need the libraries asked for above)
 from demo.charts import time_charts  # noqa: E402
-from demo.court import empty_court  # noqa: E402
+from demo.court import draw_court, empty_court  # noqa: E402
 from demo.models import INFERENCE  # noqa: E402
 from demo.tracking import Cancelled, Progress, Result, run  # noqa: E402
 
@@ -230,6 +232,21 @@ def test_charts_shade_gaps_and_mark_invented_points():
     assert chart.count('class="gap"') == 3
     assert "filled in" not in chart
     assert "filled in" in time_charts(trajectory([(1, 1), (2, 2)], source="interpolated"))
+
+
+def test_nothing_is_joined_across_a_camera_cut(tmp_path):
+    whole = trajectory([(20, 10), (20, 30), (20, 50), (180, 50), (180, 70)])
+    apart = replace(whole, cuts=(3,))
+    lines = [re.findall('class="line" d="([^"]*)"', time_charts(shown)) for shown in (whole, apart)]
+    assert [path.count("M") for path in lines[0][:2]] == [1, 1]
+    assert [path.count("M") for path in lines[1][:2]] == [2, 2]
+    between = []
+    for shown in (whole, apart):
+        draw_court(np.zeros((100, 200, 3), np.uint8), shown, tmp_path / "court.png")
+        picture = cv2.imread(str(tmp_path / "court.png"))
+        scale = picture.shape[1] / 200
+        between.append(picture[round(48 * scale) : round(53 * scale), round(60 * scale) : round(140 * scale)].max())
+    assert between[0] > 60 and between[1] == 0
 
 
 def test_html_escapes_what_visitors_name():
