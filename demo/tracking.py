@@ -128,9 +128,9 @@ def _images(tracker: BallTracker, job: Job, cancel: threading.Event) -> Iterator
     return (frame.image for frame in _frames(tracker, job, cancel))
 
 
-def _scene(tracker: BallTracker, job: Job, cancel: threading.Event) -> np.ndarray | None:
-    """The picture without what moves, if the network needs it: the whole part is read once more for it."""
-    return median_background(_images(tracker, job, cancel)) if tracker.config.background else None
+def _scene(tracker: BallTracker, job: Job, cancel: threading.Event) -> np.ndarray:
+    """The picture without what moves: the whole part is read once more for it."""
+    return median_background(_images(tracker, job, cancel))
 
 
 def _court(tracker: BallTracker, job: Job, trajectory: Trajectory, path: Path, cancel: threading.Event) -> None:
@@ -156,7 +156,7 @@ def detect(
     Errors as in `run`.
     """
     started = time.monotonic()
-    scene = RENDERING.submit(_scene, tracker, job, cancel).result()
+    scene = RENDERING.submit(_scene, tracker, job, cancel).result() if tracker.config.background else None
     detector = Detector(tracker, job, _frames(tracker, job, cancel), scene)
     try:
         while INFERENCE.submit(detector.work, SLICE_SECONDS).result():

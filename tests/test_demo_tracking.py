@@ -26,7 +26,7 @@ from demo import guard, parts, words  # noqa: E402 (they need the libraries aske
 from demo.charts import time_charts  # noqa: E402
 from demo.court import draw_court, empty_court  # noqa: E402
 from demo.models import INFERENCE  # noqa: E402
-from demo.tracking import Cancelled, Progress, Result, run  # noqa: E402
+from demo.tracking import RENDERING, Cancelled, Progress, Result, run  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +101,19 @@ def test_a_start_that_is_long_in_coming_stops_nobody_else_and_can_be_cancelled(t
                 visit.result(timeout=10)
         finally:
             ended.set()
+
+
+def test_a_network_without_background_does_not_wait_for_the_drawings_of_others(tracker, clip, tmp_path, monkeypatch):
+    monkeypatch.setattr("demo.tracking.SLICE_SECONDS", 0.02)
+    drawn = threading.Event()
+    others = [RENDERING.submit(drawn.wait, 60) for _ in range(2)]
+    steps = run(tracker, guard.check(str(clip), 0, None), tmp_path, threading.Event())
+    try:
+        assert next(steps).stage == "tracking"
+        assert not any(other.done() for other in others)
+    finally:
+        drawn.set()
+        steps.close()
 
 
 def test_cancel_ends_a_run_that_makes_the_court_picture(tracker, clip, tmp_path, monkeypatch):
