@@ -1,3 +1,5 @@
+from fractions import Fraction
+
 import cv2
 import numpy as np
 import pytest
@@ -35,6 +37,26 @@ def test_known_positions():
     box = Letterbox((480, 640), MODEL)
     assert box.content == (0, 64, 288, 384)
     np.testing.assert_allclose(box.to_model([319.5, 239.5]), [255.5, 143.5])  # centre to centre
+
+
+@pytest.mark.parametrize(
+    ("source", "aspect", "content"),
+    [
+        ((1080, 1440), Fraction(4, 3), (0, 0, 288, 512)),  # HDV, 16:9
+        ((576, 720), Fraction(64, 45), (0, 0, 288, 512)),  # DVD, 16:9
+        ((576, 720), Fraction(16, 15), (0, 64, 288, 384)),  # DVD, 4:3
+        ((1440, 1080), Fraction(3, 4), (0, 175, 288, 162)),  # HDV on its side
+    ],
+)
+def test_pixels_that_are_not_square(source, aspect, content):
+    box = Letterbox(source, MODEL, aspect)
+    assert box.content == content
+    xy = np.random.default_rng(0).uniform(-0.5, (source[1], source[0]), (20, 2))
+    np.testing.assert_allclose(box.to_source(box.to_model(xy)), xy, atol=1e-9)
+    middle = np.array([source[1] / 2, source[0] / 2])
+    right, below = middle + [60 / float(aspect), 0], middle + [0, 60]  # as far away as displayed
+    across, down = (box.to_model(point) - box.to_model(middle) for point in (right, below))
+    assert across[0] == pytest.approx(down[1], rel=0.002)
 
 
 @pytest.mark.parametrize("source", [(720, 1280), (1280, 720), (480, 640), (90, 160)])

@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from contextlib import contextmanager
+from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import av
@@ -16,7 +17,7 @@ from typer.testing import CliRunner
 from tracknetv5.cli import app
 from tracknetv5.data.synthetic import write_rally
 from tracknetv5.live import LiveSource
-from tracknetv5.video import VideoError
+from tracknetv5.video import VideoError, VideoWriter
 
 FRAMES = 40
 
@@ -66,6 +67,18 @@ def test_follow_gives_each_frame_that_was_taken_its_own_number_and_place(delay):
     assert [point.frame for point in points] == list(range(9)) and source.dropped == 0
     assert [point.time for point in points] == [k / 25 for k in range(9)]
     np.testing.assert_allclose([point.xy for point in points], centres, atol=1.5)
+
+
+def test_pixels_that_are_not_square_are_followed_in_their_true_shape(tmp_path):
+    squeezed, centres = images(5, HEIGHT, WIDTH * 3 // 4)
+    with VideoWriter(tmp_path / "hdv.mp4", squeezed[0].shape[:2], Fraction(25), Fraction(4, 3)) as writer:
+        writer.write(squeezed[0])
+    with LiveSource(tmp_path / "hdv.mp4") as opened:
+        assert opened.pixel_aspect == Fraction(4, 3)
+    source, tracker = Scripted(squeezed, wait=True), redness()
+    source.pixel_aspect = Fraction(4, 3)
+    np.testing.assert_allclose([point.xy for point in tracker.follow(source)], centres, atol=1.5)
+    assert all((window[:, -1] > 0.2).all() for window, _ in tracker.model.calls[1:])  # nothing black beside the picture
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from tracknetv5.overlay import write_overlay
 from tracknetv5.trajectory import Trajectory
-from tracknetv5.video import VideoWriter, read_frames
+from tracknetv5.video import VideoWriter, probe, read_frames
 
 SIZE = (144, 256)
 XY = np.array([[40.0 + 8 * k, 30.0] for k in range(5)] + [[200.0 - 8 * k, 110.0] for k in range(5)])
@@ -44,6 +44,14 @@ def test_the_tail_stays_within_a_shot(video):
     apart = marked(video, cuts=(5,))
     assert not any(drawn[between].any() for drawn in apart)
     assert all(np.ptp(np.nonzero(apart[k])[1]) > np.ptp(np.nonzero(apart[0])[1]) + 8 for k in (4, 9))
+
+
+def test_the_shape_of_pixels_is_kept(tmp_path):
+    with VideoWriter(tmp_path / "hdv.mp4", SIZE, Fraction(25), Fraction(4, 3)) as writer:
+        writer.write(np.full((*SIZE, 3), 90, np.uint8))
+    trajectory = Trajectory([0], [0.0], XY[:1], [1.0], ["detected"], SIZE, Fraction(25))
+    write_overlay(tmp_path / "hdv.mp4", trajectory, tmp_path / "ball.mp4")
+    assert probe(tmp_path / "ball.mp4").pixel_aspect == Fraction(4, 3)
 
 
 def test_progress_is_told_while_the_first_frame_is_looked_for_and_may_end_it(video):

@@ -150,6 +150,16 @@ def test_stream_equals_track(tmp_path, lite):
     np.testing.assert_allclose(streamed, trajectory.xy, atol=0.5)
 
 
+def test_the_network_sees_the_true_shape_of_pixels_that_are_not_square(tmp_path):
+    squeezed, centres = images(5, HEIGHT, WIDTH * 3 // 4)
+    with VideoWriter(tmp_path / "hdv.mp4", squeezed[0].shape[:2], Fraction(25), Fraction(4, 3)) as writer:
+        for frame in squeezed:
+            writer.write(frame)
+    tracker = redness()
+    np.testing.assert_allclose(tracker.track(tmp_path / "hdv.mp4").xy, centres, atol=1.5)
+    assert all((window > 0.2).all() for window, _ in tracker.model.calls)  # nothing black beside the picture
+
+
 def test_stream_answers_as_soon_as_no_later_frame_matters():
     frames, _ = images(30)
     seen = 0

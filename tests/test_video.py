@@ -143,6 +143,20 @@ def test_rotation_metadata_is_honoured(tmp_path, rotation, upright):
     assert abs(scaled.astype(int) - cv2.resize(expected, half[::-1], interpolation=cv2.INTER_AREA)).mean() < 5
 
 
+@pytest.mark.parametrize(
+    ("rotation", "aspect", "expected"),
+    [
+        (None, {}, 1),
+        (None, {"aspect": "4/3"}, Fraction(4, 3)),
+        ((180,), {"aspect": "4/3"}, Fraction(4, 3)),
+        ((90,), {"aspect": "4/3"}, Fraction(3, 4)),
+    ],
+)
+def test_the_shape_of_pixels_is_that_of_the_upright_picture(tmp_path, rotation, aspect, expected):
+    path = encode(tmp_path / "hdv.mp4", [picture(0)], rotation=rotation, **aspect)
+    assert probe(path).pixel_aspect == expected
+
+
 def test_variable_frame_rate_keeps_its_timestamps(tmp_path):
     pts = [500, 533, 600, 610, 900, 1400, 1433]
     path = encode(tmp_path / "phone.mkv", [picture(i) for i in range(len(pts))], pts=pts)
@@ -415,6 +429,14 @@ def test_writer_keeps_given_times_and_starts_at_zero(tmp_path):
     np.testing.assert_allclose(read, np.array(times) - 10, atol=1e-4)
     with av.open(tmp_path / "out.mp4") as container:
         assert next(container.decode(video=0)).pts == 0
+
+
+@pytest.mark.parametrize("aspect", [Fraction(4, 3), Fraction(1)])
+def test_writer_keeps_the_shape_of_pixels(tmp_path, aspect):
+    with VideoWriter(tmp_path / "out.mp4", (72, 128), Fraction(30), aspect) as writer:
+        writer.write(picture(0))
+    with av.open(tmp_path / "out.mp4") as container:
+        assert container.streams.video[0].sample_aspect_ratio == aspect
 
 
 def test_writer_pads_odd_sizes_at_the_bottom_and_right(tmp_path):

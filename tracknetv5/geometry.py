@@ -5,6 +5,7 @@ rule of `cv2.resize`: x_source = (x_model + 0.5) * width_source / width_content 
 """
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import cv2
 import numpy as np
@@ -14,11 +15,12 @@ import numpy as np
 class Letterbox:
     """The largest centred copy of a `source` frame that fits the `model` input without distortion; the rest is black.
 
-    Raises ValueError for a size below one pixel.
+    A frame whose pixels are not square is stretched to its true shape. Raises ValueError for a size below one pixel.
     """
 
     source: tuple[int, int]  # height, width of the video frame
     model: tuple[int, int]  # height, width of the model input
+    pixel_aspect: Fraction = Fraction(1)  # width of a pixel of the video frame over its height
 
     def __post_init__(self) -> None:
         if min(*self.source, *self.model) < 1:
@@ -28,6 +30,7 @@ class Letterbox:
     def content(self) -> tuple[int, int, int, int]:
         """(top, left, height, width) of the picture in the model input, whole pixels."""
         (source_height, source_width), (model_height, model_width) = self.source, self.model
+        source_width *= float(self.pixel_aspect)
         scale = min(model_height / source_height, model_width / source_width)
         height = min(model_height, max(1, round(source_height * scale)))
         width = min(model_width, max(1, round(source_width * scale)))

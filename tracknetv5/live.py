@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from tracknetv5.video import Clock, Frame, VideoError, displayed_size, open_video, to_rgb
+from tracknetv5.video import Clock, Frame, VideoError, displayed_size, open_video, pixel_aspect, to_rgb
 
 TIMEOUT = 10.0  # seconds without data after which a stream counts as broken
 PATIENCE = 1.0  # seconds that leaving waits for the source to be closed: one that hangs is left to its thread
@@ -33,6 +34,7 @@ class LiveSource:
         """`source`: a camera's number ("0"), a URL (RTSP, HTTP ...), or a file, which is read as fast as it plays."""
         self.source = str(source)
         self.size: tuple[int, int] | None = None  # (height, width) in pixels, known when opened
+        self.pixel_aspect = Fraction(1)  # width of a pixel over its height, known when opened
         self.received = 0  # frames that came
         self.dropped = 0  # of them, those that were replaced by a newer one before they were taken
         self.seconds = 0.0  # time of the newest frame, after the first
@@ -126,6 +128,7 @@ class LiveSource:
                 started = started or time.monotonic()
                 if paced and self._closed.wait(max(0.0, started + seconds - time.monotonic())):
                     return
+                self.pixel_aspect = pixel_aspect(stream, raw)
                 yield seconds, displayed_size(raw), lambda size, raw=raw: to_rgb(raw, size, scaler)
         if length is not None and length - seconds > max(1.0, 0.02 * length):  # sound may outlast the picture
             raise VideoError(f"{self.source}: broke after {seconds:.1f} of {length:.1f} s; get it again")

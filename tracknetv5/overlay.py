@@ -7,7 +7,7 @@ import numpy as np
 
 from tracknetv5.draw import draw_ball
 from tracknetv5.trajectory import Trajectory
-from tracknetv5.video import VideoWriter, read_frames
+from tracknetv5.video import VideoWriter, probe, read_frames
 
 TRAIL_SECONDS = 0.4  # how far back positions are drawn
 
@@ -40,7 +40,7 @@ def write_overlay(
     begins = np.searchsorted(shot, shot)  # the first row of the shot that a row belongs to
     first, count = int(trajectory.frame[0]), len(trajectory)
     tell = progress or (lambda done, total: None)
-    with VideoWriter(output, trajectory.size, trajectory.fps) as writer:
+    with VideoWriter(output, trajectory.size, trajectory.fps, probe(video).pixel_aspect) as writer:
         for frame in read_frames(video, start=float(trajectory.time[0]), seeking=lambda: tell(0, count)):
             row = frame.index - first
             if row >= count:

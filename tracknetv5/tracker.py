@@ -4,6 +4,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
+from fractions import Fraction
 from itertools import chain, groupby
 from operator import attrgetter
 from os import PathLike
@@ -204,17 +205,23 @@ class BallTracker(HeatmapPredictor, ModelHubMixin):
         if background is not None:
             self._check_background(background)
         info = probe(video)
-        letterbox = Letterbox((info.height, info.width), (self.config.height, self.config.width))
+        letterbox = Letterbox((info.height, info.width), (self.config.height, self.config.width), info.pixel_aspect)
         part = dict(size=letterbox.content[2:], start=start, length=length)
         if self.config.background and background is None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", VideoWarning)  # detection reads the same frames and will warn
                 background = median_background(frame.image for frame in read_frames(video, **part))
         with closing(read_frames(video, **part)) as frames:
-            yield from self.detect_frames(frames, (info.height, info.width), background=background)
+            size, aspect = (info.height, info.width), info.pixel_aspect
+            yield from self.detect_frames(frames, size, pixel_aspect=aspect, background=background)
 
     def detect_frames(
-        self, frames: Iterable[Frame], size: tuple[int, int], *, background: np.ndarray | None = None
+        self,
+        frames: Iterable[Frame],
+        size: tuple[int, int],
+        *,
+        pixel_aspect: Fraction = Fraction(1),
+        background: np.ndarray | None = None,
     ) -> Iterator[Point]:
         """What `detect` yields, for whoever reads the frames himself.
 
@@ -222,13 +229,14 @@ class BallTracker(HeatmapPredictor, ModelHubMixin):
             frames: of one video in order, as `read_frames` yields them, of the video's size or of its content's in the
                 network's input (`Letterbox.content`).
             size: (height, width) of the video.
+            pixel_aspect: width of the video's pixels over their height.
             background: as in `stream`.
 
         Raises:
             ValueError: a background that is missing or not needed.
         """
         self._check_background(background)
-        letterbox = Letterbox(size, (self.config.height, self.config.width))
+        letterbox = Letterbox(size, (self.config.height, self.config.width), pixel_aspect)
         shown = watch(((frame.index, frame.time, frame.image) for frame in frames), letterbox)
         return self._points(shown, letterbox, background, batch=1 if self.device.type == "cpu" else GPU_BATCH)
 
@@ -240,7 +248,7 @@ class BallTracker(HeatmapPredictor, ModelHubMixin):
         Gaps stay: a rectifier needs to know how they end, and is used by `track` alone.
 
         Args:
-            frames: (H, W, 3) uint8 RGB, all of one size; frame numbers count them from 0.
+            frames: (H, W, 3) uint8 RGB, all of one size, with square pixels; frame numbers count them from 0.
             delay: after how many further frames a point comes, decided from what is there by then alone. 0: at once,
                 from the last heatmap of a window that ends with the frame; 1: when the next one is there, from the last
                 heatmap but one; up to the window's length less 1, one window a frame. None: windows as in `track`, and
@@ -289,7 +297,7 @@ class BallTracker(HeatmapPredictor, ModelHubMixin):
         black = self._planes(np.zeros((self.config.height, self.config.width, 3), np.uint8))
         self._infer([[black] * self.config.frames], None)  # the first window takes longest: not while frames come
         with source:
-            letterbox = Letterbox(source.size, (self.config.height, self.config.width))
+            letterbox = Letterbox(source.size, (self.config.height, self.config.width), source.pixel_aspect)
             frames = ((frame.index, frame.time, frame.image) for frame in source.frames(letterbox.content[2:]))
             yield from self._points(watch(frames, letterbox), letterbox, None, delay=delay)
 

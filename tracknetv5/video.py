@@ -45,11 +45,12 @@ class VideoInfo:
     """What a file says about its video stream; `frames` and `duration` are claims, good for progress only."""
 
     path: Path
-    width: int  # pixels as displayed, after rotation
+    width: int  # stored pixels, after rotation
     height: int
     fps: Fraction  # average rate, best estimate
     frames: int | None
     duration: float | None  # seconds
+    pixel_aspect: Fraction  # width of a pixel over its height as displayed, after rotation; not 1 on DVD and HDV
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def probe(path: str | PathLike) -> VideoInfo:
         elif container.duration is not None:
             duration = container.duration / av.time_base
         fps = stream.average_rate or stream.guessed_rate or stream.base_rate or Fraction(30)
-        return VideoInfo(path, width, height, fps, stream.frames or None, duration)
+        return VideoInfo(path, width, height, fps, stream.frames or None, duration, pixel_aspect(stream, first))
 
 
 def read_frames(
@@ -276,6 +277,12 @@ def displayed_size(raw: av.VideoFrame) -> tuple[int, int]:
     return (raw.width, raw.height) if _orientation(raw)[0] else (raw.height, raw.width)
 
 
+def pixel_aspect(stream: av.video.VideoStream, raw: av.VideoFrame) -> Fraction:
+    """Width over height of the pixels of a decoded frame once it is upright; 1 where the file does not say."""
+    aspect = stream.sample_aspect_ratio or Fraction(1)
+    return 1 / aspect if _orientation(raw)[0] else aspect
+
+
 def to_rgb(raw: av.VideoFrame, size: tuple[int, int], scaler: VideoReformatter) -> np.ndarray:
     """A decoded frame as an upright image (H, W, 3) uint8 RGB of this `size` (height, width)."""
     orientation = _orientation(raw)
@@ -398,8 +405,12 @@ class VideoWriter:
         writer.write(image)
     """
 
-    def __init__(self, path: str | PathLike, size: tuple[int, int], fps: Fraction) -> None:
+    def __init__(
+        self, path: str | PathLike, size: tuple[int, int], fps: Fraction, pixel_aspect: Fraction = Fraction(1)
+    ) -> None:
         """`size` is (height, width) of the images, `fps` the rate of frames that are written without a time.
+
+        Players show the pixels `pixel_aspect` times as wide as they are high.
 
         Raises VideoError if the file cannot be created.
         """
@@ -414,6 +425,7 @@ class VideoWriter:
         self._stream = self._container.add_stream("libx264", rate=fps, options={"preset": "veryfast", "crf": "21"})
         self._stream.pix_fmt = "yuv420p"
         self._stream.height, self._stream.width = (side + side % 2 for side in size)
+        self._stream.codec_context.sample_aspect_ratio = pixel_aspect
         # Fine enough for any timestamp, and a multiple of the rate so that a constant one stays exact.
         self._stream.codec_context.time_base = Fraction(1, fps.numerator * ceil(90_000 / fps.numerator))
         context = self._stream.codec_context

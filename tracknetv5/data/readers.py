@@ -33,7 +33,7 @@ class DatasetError(ValueError):
 
 @dataclass(frozen=True)
 class Clip:
-    """One labelled clip. Frame k of the labels is the k-th decoded frame."""
+    """One labelled clip. Frame k of the labels is the k-th decoded frame; pixels are taken as square."""
 
     name: str
     sport: str
