@@ -13,8 +13,7 @@ from tracknetv5.geometry import Letterbox
 from tracknetv5.video import read_frames
 from tracknetv5.weights import WeightsConfig
 
-SECONDS = 20.0  # of a clip that are looked into
-FRAMES = 600
+SECONDS, FRAMES = 20.0, 600  # of a clip that are looked into: whichever ends first
 KEPT = 6  # clips, for all visitors
 HOUR = 3600  # seconds after which nothing of a visitor is left
 
@@ -30,9 +29,9 @@ class Footage:
         self.scan = None
         count = 0
         with tempfile.TemporaryFile(prefix="tracknetv5-") as file:
-            part = dict(size=letterbox.content[2:], start=job.start, length=job.length)
-            for frame in read_frames(job.info.path, **part):
-                if count == FRAMES:
+            frames = read_frames(job.info.path, size=letterbox.content[2:], start=job.start, length=job.length)
+            for frame in frames:
+                if count == job.most:
                     break
                 if count == 0:
                     self.first = frame.index  # number of the first frame, counted from the start of the video
@@ -55,8 +54,13 @@ _shelf: OrderedDict[tuple, Footage] = OrderedDict()
 _lock = threading.Lock()
 
 
+def part(video: str | None, start: float | None) -> guard.Job:
+    """What of a file is looked into and compared from `start`; errors as in `guard.check`."""
+    return guard.check(video, start, SECONDS, FRAMES)
+
+
 def get(video: str | None, start: float | None, config: WeightsConfig) -> Footage:
-    """SECONDS of a file from `start`, from the shelf if somebody looked at them before.
+    """The `part` of a file from `start`, from the shelf if somebody looked at it before.
 
     Raises:
         Refused: the page does not take the file, or it ends before `start`.
@@ -67,7 +71,7 @@ def get(video: str | None, start: float | None, config: WeightsConfig) -> Footag
         if key in _shelf:
             _shelf.move_to_end(key)
             return _shelf[key]
-    footage = Footage(guard.check(video, start, SECONDS), config)
+    footage = Footage(part(video, start), config)
     with _lock:
         _shelf[key] = footage
         while len(_shelf) > KEPT:

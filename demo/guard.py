@@ -11,7 +11,7 @@ from tracknetv5.video import VideoError, VideoInfo, probe
 MAX_BYTES = 400 * 2**20
 MAX_SECONDS = 180.0  # of video tracked in one go
 MAX_PIXELS = 4096 * 2304  # of one frame
-MAX_FRAMES = 60 * int(MAX_SECONDS)  # tracked in one go, whatever the file claims
+MAX_FRAMES = 60 * int(MAX_SECONDS)  # tracked in one go
 
 # Only containers that hold the video themselves. Playlists and manifests, which FFmpeg would open too, name other files
 # or addresses, and whoever sends one could read them through us.
@@ -41,17 +41,13 @@ class Job:
     info: VideoInfo
     start: float  # seconds
     length: float | None  # seconds, None for the rest
+    most: int  # frames after which it ends, whatever the file claims
 
     @property
     def frames(self) -> int | None:
         """How many frames to expect, for progress only."""
-        seconds = _seconds(self.info)
-        if seconds is None:
-            return None
-        if self.start == 0 and self.length is None and self.info.frames:
-            return self.info.frames
-        left = seconds - self.start
-        return max(1, round((left if self.length is None else min(left, self.length)) * float(self.info.fps)))
+        claimed = _frames(self.info, self.start, self.length)
+        return claimed and min(claimed, self.most)
 
 
 def look(video: str | None) -> VideoInfo:
@@ -77,8 +73,11 @@ def look(video: str | None) -> VideoInfo:
         raise Refused(f"“{path.name}” cannot be played: {reason}.") from error
 
 
-def check(video: str | None, start: float | None, length: float | None) -> Job:
-    """The part of an upload to track; errors as in `look`, and for a part that is out of range or too long."""
+def check(video: str | None, start: float | None, length: float | None, most: int | None = None) -> Job:
+    """The part of an upload to track, or its first `most` frames.
+
+    Errors as in `look`, and for a part that is out of range or too long.
+    """
     info = look(video)
     start, length = start or 0.0, length or None
     if not math.isfinite(start) or start < 0 or (length is not None and not (math.isfinite(length) and length > 0)):
@@ -92,13 +91,13 @@ def check(video: str | None, start: float | None, length: float | None) -> Job:
             f"That is {wanted:.0f} seconds of video; this page tracks up to {MAX_SECONDS:.0f} at a time. "
             "Set a start and a length under “Trim”."
         )
-    job = Job(info, start, length)
-    if job.frames and job.frames > MAX_FRAMES:
+    claimed = _frames(info, start, length)
+    if most is None and claimed and claimed > MAX_FRAMES:
         raise Refused(
-            f"That is about {job.frames:,} frames; this page tracks up to {MAX_FRAMES:,} at a time. "
+            f"That is about {claimed:,} frames; this page tracks up to {MAX_FRAMES:,} at a time. "
             "Set a start and a length under “Trim”."
         )
-    return job
+    return Job(info, start, length, most or MAX_FRAMES)
 
 
 def _is_container(path: Path) -> bool:
@@ -120,6 +119,17 @@ def _check_header(path: Path) -> None:
         return  # `probe` says what is wrong, in better words
     if largest > MAX_PIXELS:
         raise Refused(f"The picture of “{path.name}” is larger than 4K. Export it at 1080p or 4K, then try again.")
+
+
+def _frames(info: VideoInfo, start: float, length: float | None) -> int | None:
+    """The claimed number of frames in a part."""
+    seconds = _seconds(info)
+    if seconds is None:
+        return None
+    if start == 0 and length is None and info.frames:
+        return info.frames
+    left = seconds - start
+    return max(1, round((left if length is None else min(left, length)) * float(info.fps)))
 
 
 def _seconds(info: VideoInfo) -> float | None:

@@ -45,8 +45,9 @@ def build(video: gr.Video) -> None:
     """Lay out the tab; `video` holds the visitor's own clip."""
     names = list(models.offered())
     gr.Markdown(
-        f"Two opinions, A and B, on {footage.SECONDS:.0f} seconds of a clip: of two networks, or of a network and of "
-        "another tool that wrote a table. If you know where the ball really was, add that table, and both are scored. "
+        f"Two opinions, A and B, on up to {footage.SECONDS:.0f} seconds of a clip, {footage.FRAMES} frames at most: of "
+        "two networks, or of a network and of another tool that wrote a table. If you know where the ball really was, "
+        "add that table, and both are scored. "
         "Tables are CSV files with the columns Frame, Visibility, X and Y."
     )
     clip, start = clip_choice("compare")
@@ -122,7 +123,7 @@ def compare(
     """Updates for the page while it tracks and draws, then all results."""
     path = video if clip == MINE else str(EXAMPLES / f"{clip}.mp4")
     try:
-        job = guard.check(path, start, footage.SECONDS)
+        job = footage.part(path, start)
         truth = _labels(clip, labels)
         other = _read(table, "positions for B") if b == TABLE else None
         yield Page(parts.progress_bar("Starting …", 0), gr.update(visible=True), results=gr.update(visible=False))
@@ -187,7 +188,7 @@ def show(comparison: Comparison | None, frame: float) -> str:
         frames = footage.get(str(comparison.video), comparison.start, models.load(models.default()).config)
     except (guard.Refused, VideoError):  # deleted after its hour
         return parts.notice("The clip is gone: compare again.")
-    row = int(np.clip(frame - frames.first, 0, min(len(frames), len(comparison.a)) - 1))
+    row = int(np.clip(frame - frames.first, 0, len(frames) - 1))
     image = comparison.picture(np.array(frames.frames[row]), row)
     caption = f"Frame {frames.first + row}: A in yellow, B in blue" + (
         "" if comparison.truth is None else ", the true position as a white cross"

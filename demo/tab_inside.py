@@ -185,8 +185,8 @@ def clip_choice(tab: str) -> tuple[gr.Radio, gr.Number]:
             scale=4, min_width=280,
         )  # fmt: skip
         start = gr.Number(
-            0, label="Start (seconds)", minimum=0, info=f"{footage.SECONDS:.0f} seconds from there.", scale=1,
-            min_width=150, elem_id=f"{tab}-start",
+            0, label="Start (seconds)", minimum=0, scale=1, min_width=150, elem_id=f"{tab}-start",
+            info=f"Up to {footage.SECONDS:.0f} seconds from there, {footage.FRAMES} frames at most.",
         )  # fmt: skip
     return clip, start
 

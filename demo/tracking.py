@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from demo.court import draw_court, empty_court
-from demo.guard import MAX_FRAMES, Job
+from demo.guard import Job
 from demo.models import INFERENCE, SLICE_SECONDS
 from tracknetv5.background import median_background
 from tracknetv5.draw import STYLES
@@ -102,8 +102,8 @@ class Detector:
 
     def _detected(self) -> Iterator[Point]:
         for point in self._detections:
-            if len(self) == MAX_FRAMES:
-                self.warning = f"only the first {MAX_FRAMES} frames were tracked"
+            if len(self) == self._job.most:
+                self.warning = f"only the first {self._job.most} frames were tracked"
                 return
             self._points.append(point)
             yield point

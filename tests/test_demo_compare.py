@@ -105,6 +105,18 @@ def test_a_later_part_is_compared_and_keeps_the_numbers_of_the_video(clip, table
     assert last.state.start == 0.25
 
 
+def test_every_frame_that_is_compared_can_be_shown_at_any_frame_rate(clip, tables, page_weights, monkeypatch):
+    tab = pytest.importorskip("demo.tab_compare")
+    monkeypatch.setattr(tab.models, "offered", lambda: {"ours": page_weights})
+    monkeypatch.setattr(tab.footage, "FRAMES", 10)  # as with 20 seconds at more than 30 frames a second
+    visitor = SimpleNamespace(session_hash="visitor")
+    with closing(tab.compare(tab.MINE, str(clip), 0.1, "ours", tab.TABLE, str(tables[1]), None, "ring", visitor)) as p:
+        last = next(page for page in p if "agree in" in page.status)
+        assert len(list(read_frames(last.film))) == 10
+    assert (last.frame["minimum"], last.frame["maximum"]) == (3, 12)
+    assert "Frame 12:" in tab.show(last.state, 12)
+
+
 def test_a_table_that_is_none_is_refused_in_plain_words(page, tmp_path):
     bad = tmp_path / "notes.csv"
     bad.write_text("a,b\n1,2\n")

@@ -50,6 +50,8 @@ def test_too_many_frames_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(guard, "MAX_FRAMES", 30)
     with pytest.raises(guard.Refused, match="about 40 frames"):
         guard.check(str(path), 0, None)
+    job = guard.check(str(path), 0, None, most=20)  # cut short, not refused
+    assert (job.most, job.frames) == (20, 20)
 
 
 @pytest.mark.parametrize(

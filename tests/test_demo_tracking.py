@@ -187,9 +187,9 @@ def test_a_cut_file_gives_what_decodes_and_says_so(tracker, clip, tmp_path):
     assert str(tmp_path) not in result.warning
 
 
-def test_no_more_frames_than_allowed_whatever_the_file_claims(tracker, clip, tmp_path, monkeypatch):
-    monkeypatch.setattr("demo.tracking.MAX_FRAMES", 12)
-    *_, result = run(tracker, guard.check(str(clip), 0, None), tmp_path, threading.Event(), overlay=False)
+def test_no_more_frames_than_allowed_whatever_the_file_claims(tracker, clip, tmp_path):
+    job = guard.check(str(clip), 0, None, most=12)
+    *_, result = run(tracker, job, tmp_path, threading.Event(), overlay=False)
     assert len(result.trajectory) == 12
     assert "first 12 frames" in result.warning
 
