@@ -107,9 +107,12 @@ def _inspect(name: str, footage: Footage, row: int, a: float | None = None, b: f
 
 def _with_map(tracker: BallTracker, a: float, b: float) -> BallTracker:
     """The same network on the same device, sharing its weights, with another attention map."""
-    other = copy.copy(tracker.model)
-    other._modules = other._modules | {"mdd": MotionDirectionDecoupling(MotionOptions(a=a, b=b))}
-    return BallTracker(other, tracker.config, device=str(tracker.device))
+    model = copy.copy(tracker.model)
+    model._modules = model._modules | {"mdd": MotionDirectionDecoupling(MotionOptions(a=a, b=b)).to(tracker.device)}
+    # A copy, too: a tracker of its own would make a runtime ready, which nothing asks here.
+    other = copy.copy(tracker)
+    other.model = model
+    return other
 
 
 def _heat(logits: np.ndarray) -> np.ndarray:
