@@ -7,6 +7,7 @@ import gradio as gr
 
 from demo import models, parts
 from demo.guard import MAX_BYTES
+from demo.words import RATIOS
 from tracknetv5.weights import NOT_STATED
 
 ROOT = Path(__file__).parents[1]
@@ -40,11 +41,10 @@ of this page followed by `/gradio_api/mcp/`. Both take a video that was uploaded
 at most {megabytes} MB, and give back the table, the marked video and a summary. “Use via API or MCP” below shows how.
 """
 
-TERMS = """
+TERMS = f"""
 ## What was measured
 
-Of the balls that were reported, *precision* says how many were right; of the balls that were there, *recall* says how
-many were found. *F1* is between the two: 1 is perfect.
+{RATIOS}
 """
 
 LICENCES = """

@@ -14,6 +14,7 @@ from demo.runs import Runs
 from demo.tab_inside import MINE, clip_choice
 from demo.tab_track import EXAMPLES, QUEUE, RUNS_AT_ONCE, style_choice
 from demo.tracking import Cancelled, Progress, detect, rendered
+from demo.words import RATIOS
 from tracknetv5.trajectory import Trajectory
 from tracknetv5.video import VideoError
 
@@ -165,12 +166,16 @@ def _results(comparison: Comparison, film: Path) -> Page:
         state=comparison,
         results=gr.update(visible=True),
         film=str(film),
-        scores="" if comparison.truth is None else parts.table(SCORED, SCORE_HEADERS, comparison.scores()),
+        scores="" if comparison.truth is None else _scores(comparison),
         plot=charts.difference_chart(comparison.a.time, comparison.apart, comparison.agree),
         differences=rows,
         frame=gr.update(minimum=begin, maximum=max(begin + 1, end), value=shown),
         picture=show(comparison, shown),
     )  # fmt: skip
+
+
+def _scores(comparison: Comparison) -> str:
+    return parts.table(SCORED, SCORE_HEADERS, comparison.scores()) + parts.notice(RATIOS)
 
 
 def choose(comparison: Comparison | None, at: gr.SelectData) -> Any:

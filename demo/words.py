@@ -7,6 +7,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from tracknetv5.trajectory import Trajectory
 
+RATIOS = (
+    "Precision: where a ball was reported, how often it was there. Recall: of the balls that were found in the right "
+    "place or not at all, the share that was found; a ball that is reported in a wrong place lowers precision alone, "
+    "as in the TrackNet papers. F1 is between the two: 1 is perfect."
+)
 PAUSE_SECONDS = 1.0  # without a ball; a longer one ends a rally
 HELD = 3  # frames that a top speed must last: one false position would set it otherwise
 

@@ -11,6 +11,7 @@ import pytest
 
 from tracknetv5 import BallTracker, Trajectory
 from tracknetv5.data.synthetic import write_rally
+from tracknetv5.metrics import Counts
 from tracknetv5.video import read_frames
 
 pytest_plugins = ["demo_page"]
@@ -92,8 +93,16 @@ def test_what_is_said_of_a_frame_without_a_label_is_not_cut():
     assert [row[2:4] for row in rows] == [["not known", "not known"]]
 
 
+def test_recall_is_told_as_it_is_computed():
+    about, words = pytest.importorskip("demo.tab_about"), pytest.importorskip("demo.words")
+    of_ten = Counts(tp=4, fp1=5, fn=1)  # ten balls that were there
+    assert of_ten.recall == 0.8
+    assert "of the balls that were found in the right place or not at all, the share that was found" in words.RATIOS
+    assert words.RATIOS in about.TERMS
+
+
 def test_a_later_part_is_compared_and_keeps_the_numbers_of_the_video(clip, tables, page_weights, monkeypatch):
-    tab = pytest.importorskip("demo.tab_compare")
+    tab, words = pytest.importorskip("demo.tab_compare"), pytest.importorskip("demo.words")
     monkeypatch.setattr(tab.models, "offered", lambda: {"ours": page_weights})
     visitor = SimpleNamespace(session_hash="visitor")
     labels, other = map(str, tables)
@@ -103,6 +112,7 @@ def test_a_later_part_is_compared_and_keeps_the_numbers_of_the_video(clip, table
     assert [row[0] for row in last.differences if row[0] < 8] == []
     assert [row[2:4] for row in last.differences if row[0] == 9] == [["wrong place", "missed"]]
     assert last.state.start == 0.25
+    assert words.RATIOS in last.scores
 
 
 def test_every_frame_that_is_compared_can_be_shown_at_any_frame_rate(clip, tables, page_weights, monkeypatch):
