@@ -23,7 +23,8 @@ a ball moves, and it corrects a first draft with a small Transformer that sees a
 
 ## What it cannot do
 
-- It knows what its training footage showed: courts filmed from behind or beside, by a camera that hardly moves.
+- It knows what its training footage showed: whole courts filmed from behind, as on television, by a camera that hardly
+  moves.
 - A ball of a single pixel, a hand-held camera and slow motion are outside of that.
 - Speeds are in pixels of the picture. They are not km/h: one camera does not know how far away the ball is.
 - It takes the one most likely ball; a second ball, a shoe or a white line may be taken for it.

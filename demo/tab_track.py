@@ -16,7 +16,10 @@ from tracknetv5.video import VideoError
 
 EXAMPLES = Path(__file__).parent / "examples"
 EXAMPLE_NAMES = {"rally_long": "Long rally", "occlusion": "Ball behind a player", "camera_pan": "Moving camera"}
-WELCOME = "A clip of a rally, filmed from behind or beside the court."
+WELCOME = (
+    "A clip of a rally, filmed from behind the court by a camera that hardly moves, as on television; "
+    f"up to {guard.MAX_SECONDS / 60:.0f} minutes at a time, {guard.MAX_BYTES // 2**20} MB."
+)
 STEPS = (
     "Drop a clip of your match, or pick one of ours.",
     "Press “Find the ball” and watch its path appear.",

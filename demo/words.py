@@ -80,9 +80,9 @@ def summary(trajectory: Trajectory) -> str:
     count, seen = len(trajectory), int((trajectory.source == "detected").sum())
     if not seen:
         return (
-            f"**No ball found in {count} frames.** The camera should show the court from behind or from the side, and "
-            "the ball should be sharp enough to see on a still picture. A lower threshold (under “Settings”) finds "
-            "fainter balls."
+            f"**No ball found in {count} frames.** The camera should show the whole court from behind and hardly move, "
+            "as on television, and the ball should be sharp enough to see on a still picture. A lower threshold (under "
+            "“Settings”) finds fainter balls."
         )
     found = rallies(trajectory)
     longest = max(found, key=lambda rally: trajectory.time[rally.last] - trajectory.time[rally.first])

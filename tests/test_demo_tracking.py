@@ -22,7 +22,7 @@ pytest.importorskip("gradio")
 pytest.importorskip("matplotlib")
 pytest_plugins = ["demo_page"]
 
-from demo import guard, parts, words  # noqa: E402 (they need the libraries asked for above)
+from demo import guard, parts, tab_about, tab_track, words  # noqa: E402 (they need the libraries asked for above)
 from demo.charts import time_charts  # noqa: E402
 from demo.court import draw_court, empty_court  # noqa: E402
 from demo.models import INFERENCE  # noqa: E402
@@ -220,6 +220,13 @@ def test_the_summary_says_what_was_seen_and_what_was_not():
     )
     assert "1 of 2 frames" in invented
     assert "1 position is filled in, not seen" in invented
+
+
+def test_the_page_asks_for_the_footage_that_its_weights_have_seen_and_tells_its_limits_first():
+    for text in (tab_track.WELCOME, tab_about.WHAT, words.summary(trajectory([NONE]))):
+        assert "from behind" in text and "as on television" in text
+        assert not re.search(r"\b(be)?side\b", text)
+    assert "up to 3 minutes at a time, 400 MB" in tab_track.WELCOME
 
 
 def test_one_false_position_does_not_set_the_top_speed():
