@@ -19,6 +19,9 @@ from tracknetv5.trajectory import Trajectory
 from tracknetv5.video import VideoError
 
 TABLE = "A table of positions (CSV)"
+COLUMNS = (
+    "with the columns Frame, Visibility, X and Y: X and Y in pixels of this video, frames counted from 0 at its start"
+)
 MAX_TABLE_BYTES = 5 * 2**20
 DIFFERENCE_HEADERS = ["Frame", "Time (s)", "A", "B", "Apart (px)"]
 SCORED = "Scored by the true positions: right if less than 4 pixels away in a picture of 512 × 288"
@@ -49,7 +52,7 @@ def build(video: gr.Video) -> None:
         f"Two opinions, A and B, on up to {footage.SECONDS:.0f} seconds of a clip, {footage.FRAMES} frames at most: of "
         "two networks, or of a network and of another tool that wrote a table. If you know where the ball really was, "
         "add that table, and both are scored. "
-        "Tables are CSV files with the columns Frame, Visibility, X and Y."
+        f"Tables are CSV files {COLUMNS}."
     )
     clip, start = clip_choice("compare")
     with gr.Row(equal_height=False):
@@ -99,7 +102,7 @@ def build(video: gr.Video) -> None:
 
 def _read(file: str | None, what: str) -> Trajectory:
     if file is None:
-        raise guard.Refused(f"Add {what}, a CSV with the columns Frame, Visibility, X and Y.")
+        raise guard.Refused(f"Add {what}, a CSV {COLUMNS}.")
     path = Path(file)
     if path.stat().st_size > MAX_TABLE_BYTES:
         raise guard.Refused(f"“{path.name}” is larger than {MAX_TABLE_BYTES // 2**20} MB: a table of positions is not.")

@@ -127,6 +127,15 @@ def test_every_frame_that_is_compared_can_be_shown_at_any_frame_rate(clip, table
     assert "Frame 12:" in tab.show(last.state, 12)
 
 
+def test_a_missing_table_is_asked_for_with_its_pixels_and_frames(page):
+    page.get_by_role("tab", name="Compare").click()
+    columns = "X and Y in pixels of this video, frames counted from 0 at its start."
+    assert page.get_by_text("Two opinions, A and B").inner_text().endswith(columns)
+    page.locator("#compare-b").get_by_label("A table of positions (CSV)").check()
+    page.click("#compare-go")
+    assert page.wait_for_selector("#compare-status .bad").inner_text().endswith(columns)
+
+
 def test_a_table_that_is_none_is_refused_in_plain_words(page, tmp_path):
     bad = tmp_path / "notes.csv"
     bad.write_text("a,b\n1,2\n")
