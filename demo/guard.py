@@ -1,5 +1,6 @@
 """What the page accepts. Every upload passes here before anything else reads it."""
 
+import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,12 @@ class Refused(ValueError):
 def told(error: Exception, video: str | None) -> str:
     """The message of an error for the visitor: with the name of his file in place of its path on the server."""
     return str(error).replace(str(video), Path(video).name) if video else str(error)
+
+
+def excused(error: Exception) -> str:
+    """What to say to the visitor of an error that nobody foresaw; the operator finds it in the log."""
+    logging.getLogger(__name__).error("a visitor's run failed", exc_info=error)
+    return "Something went wrong here, and this run cannot be finished. Try once more, or another part of the video."
 
 
 @dataclass(frozen=True)

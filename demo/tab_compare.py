@@ -146,6 +146,8 @@ def compare(
         yield Page(parts.notice("Stopped."), gr.update(visible=False))
     except (guard.Refused, VideoError) as error:
         yield Page(parts.notice(guard.told(error, path), "bad"), gr.update(visible=False))
+    except (ValueError, OSError) as error:
+        yield Page(parts.notice(guard.excused(error), "bad"), gr.update(visible=False))
 
 
 def _progress(steps: Iterator[Progress], name: str) -> Iterator[Page]:

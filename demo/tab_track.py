@@ -206,6 +206,8 @@ def track_live(
         yield _stopped("Stopped. Press “Find the ball” to start again.")
     except (guard.Refused, VideoError) as error:
         yield _stopped(guard.told(error, video), "bad")
+    except (ValueError, OSError) as error:
+        yield _stopped(guard.excused(error), "bad")
 
 
 def _at_start() -> Page:

@@ -127,6 +127,29 @@ def test_every_frame_that_is_compared_can_be_shown_at_any_frame_rate(clip, table
     assert "Frame 12:" in tab.show(last.state, 12)
 
 
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device", "/srv/a.mp4"), ValueError("/srv: shape")])
+def test_an_error_that_nobody_foresaw_gives_the_page_back(clip, tables, page_weights, monkeypatch, caplog, error):
+    compare, track = pytest.importorskip("demo.tab_compare"), pytest.importorskip("demo.tab_track")
+    monkeypatch.setattr(compare.models, "offered", lambda: {"ours": page_weights})
+
+    def fails(*_, **__):
+        raise error
+
+    monkeypatch.setattr(compare, "write_film", fails)
+    monkeypatch.setattr("demo.tracking.write_overlay", fails)
+    visitor, table = SimpleNamespace(session_hash="visitor"), str(tables[1])
+    runs = (
+        compare.compare(compare.MINE, str(clip), 0, "ours", compare.TABLE, table, None, "ring", visitor),
+        track.track_live(str(clip), 0, 0.4, "ours", 0, 0, 0, True, "ring", visitor),
+    )
+    for pages in runs:
+        *_, last = pages
+        assert "Something went wrong here" in last.status and "progress" not in last.status
+        assert "/srv" not in last.status
+        assert last.stop["visible"] is False
+    assert [record.exc_info[1] for record in caplog.records] == [error, error]
+
+
 def test_a_missing_table_is_asked_for_with_its_pixels_and_frames(page):
     page.get_by_role("tab", name="Compare").click()
     columns = "X and Y in pixels of this video, frames counted from 0 at its start."
