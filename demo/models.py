@@ -1,10 +1,11 @@
 """The weights that the page offers, each loaded once and shared by all visitors.
 
 The operator names them in TRACKNETV5_WEIGHTS: folders, Hub ids or names of bundled weights, separated by commas, the
-default first. Unset: the weights that come with the package. Visitors choose from these and cannot bring their own.
+default first. Those that come with the package follow. Visitors choose from these and cannot bring their own.
 """
 
 import os
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -20,13 +21,20 @@ SLICE_SECONDS = 0.2
 
 @cache
 def offered() -> dict[str, str]:
-    """Display name -> what `BallTracker.from_pretrained` takes, the default first."""
+    """Display name -> what `BallTracker.from_pretrained` takes, the default first.
+
+    Where two would have the same name, a folder's is its path.
+    """
     listed = [entry.strip() for entry in os.environ.get("TRACKNETV5_WEIGHTS", "").split(",") if entry.strip()]
     bundled = sorted(available(), key=lambda name: (name != DEFAULT, name))
-    names: dict[str, str] = {}
-    for entry in [*listed, *bundled] or [DEFAULT]:
-        names.setdefault(Path(entry).name if Path(entry).is_dir() else entry, entry)
-    return names
+    names = {entry: _name(entry) for entry in [*listed, *bundled] or [DEFAULT]}
+    alike = Counter(names.values())
+    return {entry if alike[name] > 1 else name: entry for entry, name in names.items()}
+
+
+def _name(entry: str) -> str:
+    """A folder's own name; an id or the name of bundled weights is one."""
+    return Path(entry).name if Path(entry).is_dir() else entry
 
 
 def default() -> str:

@@ -76,6 +76,21 @@ def test_a_decoded_clip_goes_with_its_file_or_after_an_hour(clip, name, end, mon
     assert kept() is None
 
 
+def test_two_folders_of_one_name_are_both_offered(tmp_path, monkeypatch):
+    folders = [tmp_path / name for name in ("a/weights", "b/weights", "c/club")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    first, second, third = map(str, folders)
+    monkeypatch.setattr(models, "available", lambda: ["club"])
+    monkeypatch.setenv("TRACKNETV5_WEIGHTS", f"{second}, {first}, organisation/weights,{third}, {first}")
+    models.offered.cache_clear()
+    try:
+        offered = models.offered()
+    finally:
+        models.offered.cache_clear()
+    assert list(offered.items()) == [(name, name) for name in (second, first, "organisation/weights", third, "club")]
+
+
 def test_another_attention_map_changes_nothing_for_others(clip, name, monkeypatch):
     part, model = open_part(clip, 0, name), models.load(name).model
     learned = inspection.inspect(name, part, 5)
