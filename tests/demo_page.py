@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from tracknetv5 import BallTracker
 from tracknetv5.models import create_model
+from tracknetv5.runtime import fastest_precision
 from tracknetv5.weights import DEFAULT, WeightsConfig, available, save_weights
 
 ROOT = Path(__file__).parents[1]
@@ -30,6 +32,13 @@ def page_weights(tmp_path_factory: pytest.TempPathFactory) -> str:
     torch.manual_seed(0)
     folder, config = tmp_path_factory.mktemp("weights") / DEFAULT, WeightsConfig(model=DEFAULT, options={})
     return str(save_weights(create_model(DEFAULT).eval(), folder, config))
+
+
+@pytest.fixture(scope="session")
+def page_tracker(page_weights: str) -> BallTracker:
+    """Computes as the page does, in 16 bits where they are faster, which other tests are kept from."""
+    plain = BallTracker.from_pretrained(page_weights)
+    return BallTracker.from_pretrained(page_weights, precision=fastest_precision(plain.model, plain.device))
 
 
 @pytest.fixture(scope="session")

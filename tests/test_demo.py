@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tracknetv5 import BallTracker, Trajectory
+from tracknetv5 import Trajectory
 from tracknetv5.data.synthetic import write_rally
 from tracknetv5.video import read_frames
 
@@ -27,10 +27,10 @@ def clip(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def expected(clip, page_weights, tmp_path_factory) -> str:
+def expected(clip, page_tracker, tmp_path_factory) -> str:
     """The CSV that the library itself writes for the clip."""
     path = tmp_path_factory.mktemp("expected") / "rally.csv"
-    BallTracker.from_pretrained(page_weights).track(clip).to_csv(path)
+    page_tracker.track(clip).to_csv(path)
     return path.read_text()
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tracknetv5 import BallTracker
 from tracknetv5.data.synthetic import write_rally
 
 pytest_plugins = ["demo_page"]
@@ -55,17 +54,16 @@ def table(page) -> str:
     return Path(event.value.path()).read_text()
 
 
-def test_two_visitors_at_once_get_their_own_results(visit, clips, page_weights, tmp_path):
+def test_two_visitors_at_once_get_their_own_results(visit, clips, page_tracker, tmp_path):
     pages = [visit(), visit()]
     for page, clip in zip(pages, clips, strict=False):
         upload(page, clip)
     for page in pages:
         page.click("#go")
-    tracker = BallTracker.from_pretrained(page_weights)
     for page, clip in zip(pages, clips, strict=False):
         page.wait_for_selector("#status >> text=Done in")
         page.wait_for_selector("#download-csv")
-        tracker.track(clip).to_csv(tmp_path / "expected.csv")
+        page_tracker.track(clip).to_csv(tmp_path / "expected.csv")
         assert table(page) == (tmp_path / "expected.csv").read_text()
 
 
