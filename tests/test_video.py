@@ -1,3 +1,4 @@
+import gc
 import subprocess
 import sys
 import threading
@@ -280,6 +281,21 @@ def test_reading_ahead_is_bounded(tmp_path, monkeypatch):
     sleep(0.3)
     assert len(made) <= 1 + video.QUEUE_DEPTH + 1
     assert len(list(frames)) == 59
+
+
+def test_no_frame_waits_for_the_search_for_cycles(tmp_path):
+    """Large pictures in few objects: Python seldom looks, and memory would grow meanwhile."""
+    path = tmp_path / "long.mp4"
+    with VideoWriter(path, (48, 64), 30) as writer:
+        for _ in range(40):
+            writer.write(np.zeros((48, 64, 3), np.uint8))
+    gc.collect()
+    gc.disable()
+    try:
+        assert sum(1 for _ in read_frames(path)) == 40
+        assert sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects()) <= 2  # of `probe` and of the reading
+    finally:
+        gc.enable()
 
 
 def test_interpreter_exits_with_a_half_read_video(tmp_path):

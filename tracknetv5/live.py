@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import av
@@ -11,7 +12,7 @@ import cv2
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from tracknetv5.video import Clock, Frame, VideoError, displayed_size, open_video, pixel_aspect, to_rgb
+from tracknetv5.video import Clock, Frame, VideoError, displayed_size, open_video, orientation, pixel_aspect, to_rgb
 
 TIMEOUT = 10.0  # seconds without data after which a stream counts as broken
 PATIENCE = 1.0  # seconds that leaving waits for the source to be closed: one that hangs is left to its thread
@@ -117,7 +118,7 @@ class LiveSource:
         stream.thread_type = "SLICE"  # threads by frame would each hold one back
         clock = Clock(1 / (stream.average_rate or stream.guessed_rate or 30))
         scaler = VideoReformatter()
-        started, seconds = None, 0.0
+        started, seconds, turned = None, 0.0, None
         for packet in container.demux(stream):
             try:
                 frames = packet.decode()
@@ -128,8 +129,10 @@ class LiveSource:
                 started = started or time.monotonic()
                 if paced and self._closed.wait(max(0.0, started + seconds - time.monotonic())):
                     return
-                self.pixel_aspect = pixel_aspect(stream, raw)
-                yield seconds, displayed_size(raw), lambda size, raw=raw: to_rgb(raw, size, scaler)
+                turned = turned or orientation(raw)
+                self.pixel_aspect = pixel_aspect(stream, turned)
+                picture = partial(to_rgb, raw, scaler=scaler, turned=turned)
+                yield seconds, displayed_size(raw, turned), picture
         if length is not None and length - seconds > max(1.0, 0.02 * length):  # sound may outlast the picture
             raise VideoError(f"{self.source}: broke after {seconds:.1f} of {length:.1f} s; get it again")
 

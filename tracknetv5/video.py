@@ -51,6 +51,7 @@ class VideoInfo:
     frames: int | None
     duration: float | None  # seconds
     pixel_aspect: Fraction  # width of a pixel over its height as displayed, after rotation; not 1 on DVD and HDV
+    turned: tuple[bool, bool, bool]  # how stored pictures become upright, see `orientation`
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +77,16 @@ def probe(path: str | PathLike) -> VideoInfo:
         first = next((raw for raw in _decode(container, stream) if isinstance(raw, av.VideoFrame)), None)
         if first is None:
             raise VideoError(f"{path}: none of its frames decodes; export or download the video again")
-        height, width = displayed_size(first)
+        turned = orientation(first)
+        height, width = displayed_size(first, turned)
         duration = None
         if stream.duration is not None:
             duration = float(stream.duration * stream.time_base)
         elif container.duration is not None:
             duration = container.duration / av.time_base
         fps = stream.average_rate or stream.guessed_rate or stream.base_rate or Fraction(30)
-        return VideoInfo(path, width, height, fps, stream.frames or None, duration, pixel_aspect(stream, first))
+        aspect = pixel_aspect(stream, turned)
+        return VideoInfo(path, width, height, fps, stream.frames or None, duration, aspect, turned)
 
 
 def read_frames(
@@ -193,7 +196,7 @@ def _frames(
                     raise VideoError(f"{info.path}: no frame from {start:g} s to {end:g} s; choose a longer part")
                 break
             chosen += 1
-            yield Frame(index, time, to_rgb(raw, (height, width), scaler))
+            yield Frame(index, time, to_rgb(raw, (height, width), scaler, info.turned))
         else:
             if time < start - TIME_TOLERANCE:
                 raise VideoError(f"{info.path}: ends at {time:.3f} s, before the start of {start:g} s; start earlier")
@@ -272,24 +275,25 @@ def _first_shown(
     return None
 
 
-def displayed_size(raw: av.VideoFrame) -> tuple[int, int]:
+def displayed_size(raw: av.VideoFrame, turned: tuple[bool, bool, bool]) -> tuple[int, int]:
     """(height, width) of a decoded frame once it is upright."""
-    return (raw.width, raw.height) if _orientation(raw)[0] else (raw.height, raw.width)
+    return (raw.width, raw.height) if turned[0] else (raw.height, raw.width)
 
 
-def pixel_aspect(stream: av.video.VideoStream, raw: av.VideoFrame) -> Fraction:
-    """Width over height of the pixels of a decoded frame once it is upright; 1 where the file does not say."""
+def pixel_aspect(stream: av.video.VideoStream, turned: tuple[bool, bool, bool]) -> Fraction:
+    """Width over height of the pixels of a stream once they are upright; 1 where the file does not say."""
     aspect = stream.sample_aspect_ratio or Fraction(1)
-    return 1 / aspect if _orientation(raw)[0] else aspect
+    return 1 / aspect if turned[0] else aspect
 
 
-def to_rgb(raw: av.VideoFrame, size: tuple[int, int], scaler: VideoReformatter) -> np.ndarray:
+def to_rgb(
+    raw: av.VideoFrame, size: tuple[int, int], scaler: VideoReformatter, turned: tuple[bool, bool, bool]
+) -> np.ndarray:
     """A decoded frame as an upright image (H, W, 3) uint8 RGB of this `size` (height, width)."""
-    orientation = _orientation(raw)
-    width, height = size if orientation[0] else size[::-1]
+    width, height = size if turned[0] else size[::-1]
     # AREA matches cv2.INTER_AREA to 0.05 px; FAST_BILINEAR would shift the picture by a pixel.
     rgb = scaler.reformat(raw, width, height, "rgb24", interpolation=Interpolation.AREA, threads=1)
-    return _upright(rgb.to_ndarray(), orientation)
+    return _upright(rgb.to_ndarray(), turned)
 
 
 class Clock:
@@ -378,8 +382,12 @@ def _decode(
             yield from frames
 
 
-def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
-    """(transpose, flip x, flip y) that turn the stored picture upright; flips come after the transposition."""
+def orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
+    """(transpose, flip x, flip y) that turn the stored picture upright; flips come after the transposition.
+
+    To be asked of one frame of a stream: a frame and its side data refer to each other, and one that was asked stays in
+    memory, with its picture, until Python looks for such cycles.
+    """
     side_data = frame.side_data.get("DISPLAYMATRIX")
     if side_data is None:
         return False, False, False
@@ -388,8 +396,8 @@ def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
     return (True, c < 0, b < 0) if abs(b) > abs(a) else (False, a < 0, d < 0)
 
 
-def _upright(image: np.ndarray, orientation: tuple[bool, bool, bool]) -> np.ndarray:
-    transpose, flip_x, flip_y = orientation
+def _upright(image: np.ndarray, turned: tuple[bool, bool, bool]) -> np.ndarray:
+    transpose, flip_x, flip_y = turned
     if transpose:
         image = image.swapaxes(0, 1)
     return np.ascontiguousarray(image[:: -1 if flip_y else 1, :: -1 if flip_x else 1])
