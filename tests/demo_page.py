@@ -51,7 +51,7 @@ def trained() -> None:
 @pytest.fixture(scope="session")
 def address(page_weights: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of `python app.py`, started as a visitor of the README would."""
-    pytest.importorskip("gradio", reason="the demo needs gradio: pip install tracknetv5[demo]")
+    pytest.importorskip("gradio", reason="the demo needs gradio: pip install -e '.[demo]'")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -89,7 +89,7 @@ def _wait_for(url: str, server: subprocess.Popen, log: str) -> None:
 @pytest.fixture(scope="session")
 def browser():
     """Chromium, without a screen."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is missing: pip install tracknetv5[dev]")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is missing: pip install -e '.[dev]'")
     if CHROMIUM is None:
         pytest.skip("Chromium is missing: install the package chromium")
     with playwright.sync_playwright() as driver:

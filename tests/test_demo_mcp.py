@@ -12,7 +12,7 @@ import pytest
 
 from tracknetv5.data.synthetic import write_rally
 
-pytest.importorskip("gradio", reason="the demo needs gradio: pip install tracknetv5[demo]")
+pytest.importorskip("gradio", reason="the demo needs gradio: pip install -e '.[demo]'")
 httpx = pytest.importorskip("httpx")
 pytest_plugins = ["demo_page"]
 
