@@ -33,7 +33,7 @@ def train(name: str, model: str, options: argparse.Namespace, windows: str = "")
         windows: list of the windows to train on, as in `SamplingOptions`; empty for all.
 
     Returns:
-        The folder of the weights, and of each stage the windows seen, the hours, and both ends of the loss curve.
+        The folder of the weights, and of each stage the windows seen, the hours, and the loss after so many windows.
 
     Raises:
         ValueError: the data do not fit, or a run was begun by another configuration.
@@ -57,7 +57,7 @@ def train(name: str, model: str, options: argparse.Namespace, windows: str = "")
                 "config": stage.name,
                 "windows": config.optim.windows,
                 "hours": float(log["hours"].iloc[-1]),
-                "loss": [float(log["loss"].iloc[0]), float(log["loss"].iloc[-1])],
+                "loss": log[["windows", "loss"]].to_numpy().tolist(),
             }
         )
     return weights, stages
