@@ -302,10 +302,22 @@ def test_clips_shorter_than_a_window_are_left_out_and_counted(indexed, tmp_path)
     a, b = read_clips(indexed)
     cut = replace(b, xy=b.xy[:2], visibility=b.visibility[:2], difficulty=b.difficulty[:2])
     settings = dict(count=4, length=3, size=SIZE, cache=tmp_path / "cache")
-    with pytest.warns(UserWarning, match="1 of 2 clips are left out: shorter than the 3 frames"):
+    with pytest.warns(UserWarning, match="1 of 2 clips are left out: shorter than the 3 pictures"):
         assert WindowDataset([a, cut], **settings).clips == [a]
-    with pytest.raises(ValueError, match="none of the 1 clips has the 3 frames of a window"):
+    with pytest.raises(ValueError, match="none of the 1 clips has the 3 pictures of a window"):
         WindowDataset([cut], **settings)
+
+
+def test_windows_pass_over_a_picture_that_is_shown_once_more(indexed, tmp_path):
+    with VideoWriter(indexed / "tennis" / "a.mp4", SIZE, Fraction(30)) as writer:
+        for frame in range(12):
+            writer.write(picture(*ball(frame - frame % 3 // 2)))  # every third frame is the second one again
+    clip = read_clips(indexed, "train")[0]
+    dataset = WindowDataset([clip], count=60, length=3, size=SIZE, cache=tmp_path / "c", augmentation=STILL)
+    assert dataset.pictures[0].tolist() == [0, 1, 3, 4, 6, 7, 9, 10]
+    for index in range(len(dataset)):
+        frames = dataset[index][0].float()
+        assert all((a - b).abs().max() > 50 for a, b in zip(frames, frames[1:], strict=False))
 
 
 def test_windows_are_the_same_for_the_same_seed(indexed, tmp_path):

@@ -16,6 +16,7 @@ from tracknetv5.data.paste import paste
 from tracknetv5.data.readers import UNLABELLED, Clip, cached_frames
 from tracknetv5.data.targets import disc
 from tracknetv5.geometry import Letterbox
+from tracknetv5.shots import ChangeDetector
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,9 @@ class SamplingOptions:
 class WindowDataset(Dataset):
     """Training windows; item k depends on nothing but `seed` and k, so a run resumes exactly where it stopped.
 
-    An item is (frames (T, 3, h, w) uint8 RGB, target (T, h, w) uint8 of {0, 1}, labelled (T,) bool). Clips shorter than
-    a window are left out with a warning. ValueError if none is left, or if `sampling` does not fit the clips.
+    An item is (frames (T, 3, h, w) uint8 RGB, target (T, h, w) uint8 of {0, 1}, labelled (T,) bool). As in a tracker's
+    windows, a frame that shows the picture before it once more is passed over, unless windows are listed. Clips shorter
+    than a window are left out with a warning. ValueError if none is left, or if `sampling` does not fit the clips.
     """
 
     def __init__(
@@ -49,18 +51,25 @@ class WindowDataset(Dataset):
     ):
         self.count, self.length, self.size, self.crop = count, length, size, crop or size
         self.augmentation, self.sampling, self.seed = augmentation, sampling, seed
-        self.clips = [clip for clip in clips if len(clip) >= length]
-        if not self.clips:
-            raise ValueError(f"none of the {len(clips)} clips has the {length} frames of a window: get longer ones")
-        if short := len(clips) - len(self.clips):
-            told = f"{short} of {len(clips)} clips are left out: shorter than the {length} frames of a window"
-            warnings.warn(told, stacklevel=2)
+        listed = None
         if sampling.windows:
             if sampling.strides != (1.0,):
                 raise ValueError("`windows` are of frames in a row: leave out `strides`")
-            listed = _read_windows(sampling.windows, self.clips, length)
-            self.clips = [clip for clip in self.clips if clip.full_name in listed]
-        self.frames = [cached_frames(clip, cache, size) for clip in self.clips]
+            listed = _read_windows(sampling.windows, clips, length)
+            clips = [clip for clip in clips if clip.full_name in listed]
+        self.clips, self.frames, self.pictures = [], [], []
+        for clip in clips:
+            frames = cached_frames(clip, cache, size)
+            pictures = np.arange(len(clip)) if listed else new_pictures(frames)
+            if len(pictures) >= length:
+                self.clips.append(clip)
+                self.frames.append(frames)
+                self.pictures.append(pictures)  # numbers of the frames that windows are made of
+        if not self.clips:
+            raise ValueError(f"none of the {len(clips)} clips has the {length} pictures of a window: get longer ones")
+        if short := len(clips) - len(self.clips):
+            told = f"{short} of {len(clips)} clips are left out: shorter than the {length} pictures of a window"
+            warnings.warn(told, stacklevel=2)
         self.xy = [Letterbox(clip.size, size).to_model(clip.xy) for clip in self.clips]
         wrong = _read_errors(sampling.errors, self.clips) if sampling.errors else {}
         self.weights = []  # for each clip (N,) cumulative weights of its frames, ending in 1
@@ -68,8 +77,8 @@ class WindowDataset(Dataset):
         for which, clip in enumerate(self.clips):
             each = np.ones(len(clip))
             each[wrong.get(clip.full_name, [])] += sampling.extra
-            if sampling.windows:
-                each[~np.isin(np.arange(len(clip)), listed[clip.full_name])] = 0
+            drawable = listed[clip.full_name] if listed else self.pictures[which]
+            each[~np.isin(np.arange(len(clip)), drawable)] = 0
             cumulative = np.cumsum(each)
             weights[which] = cumulative[-1]
             self.weights.append(cumulative / cumulative[-1])
@@ -89,15 +98,16 @@ class WindowDataset(Dataset):
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
         rng = np.random.default_rng((self.seed, index))
         which = int(np.searchsorted(self.cumulative, rng.random(), side="right"))
-        clip, frames = self.clips[which], self.frames[which]
+        clip, frames, pictures = self.clips[which], self.frames[which], self.pictures[which]
         stride = 1 + int(rng.choice(len(self.sampling.strides), p=self.sampling.strides))
-        stride = min(stride, (len(clip) - 1) // (self.length - 1))
+        stride = min(stride, (len(pictures) - 1) // (self.length - 1))
         span = stride * (self.length - 1)
         # A window with the drawn frame at a random place in it, or as its centre where windows are listed.
-        drawn = int(np.searchsorted(self.weights[which], rng.random(), side="right"))
+        frame = np.searchsorted(self.weights[which], rng.random(), side="right")
+        drawn = int(np.searchsorted(pictures, frame))
         place = self.length // 2 if self.sampling.windows else rng.integers(self.length)
-        start = int(np.clip(drawn - stride * place, 0, len(clip) - 1 - span))
-        chosen = start + stride * np.arange(self.length)
+        start = int(np.clip(drawn - stride * place, 0, len(pictures) - 1 - span))
+        chosen = pictures[start + stride * np.arange(self.length)]
         labelled = clip.visibility[chosen] != UNLABELLED
         if self.augmentation.paste and rng.random() < self.augmentation.paste:
             window, xy = paste(frames, self.xy[which], chosen, rng)
@@ -109,6 +119,12 @@ class WindowDataset(Dataset):
         target = disc(xy, self.crop)
         window = np.ascontiguousarray(window.transpose(0, 3, 1, 2))
         return torch.from_numpy(window), torch.from_numpy(target), torch.from_numpy(labelled.copy())
+
+
+def new_pictures(frames: np.ndarray) -> np.ndarray:
+    """The numbers of those of `frames` (N, H, W, 3) that do not repeat the picture before them."""
+    detector = ChangeDetector()
+    return np.array([number for number, image in enumerate(frames) if detector(image) != "repeat"])
 
 
 def _read_errors(path: str, clips: Sequence[Clip]) -> dict[str, np.ndarray]:
