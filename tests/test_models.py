@@ -101,6 +101,22 @@ def attention(difference: float, a: float, b: float) -> float:
     return 1 / (1 + math.exp(-slope * (difference - 0.6 * math.tanh(b))))
 
 
+def test_gradients_by_short_cuts_are_those_of_the_whole_computation():
+    model = small("tracknet_v5_lite", dropout=0.0).train()
+    frames = inputs(model, batch=2)[0]
+
+    def gradients() -> dict[str, torch.Tensor]:
+        model.zero_grad()
+        model(frames).sigmoid().square().sum().backward()
+        return {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
+
+    short = gradients()
+    model.backbone.stem.conv.learned = []  # the gradient of all channels
+    model.rstr.eval()  # fused attention, and the embedding as a convolution
+    for name, gradient in gradients().items():
+        torch.testing.assert_close(short[name], gradient, rtol=1e-3, atol=1e-4 * gradient.abs().max().item())
+
+
 def test_polarity_splits_the_change_of_luminance_by_sign():
     fields = polarity(grey(0.25, 0.75, 0.5))
     torch.testing.assert_close(fields[0, :, :, 0, 0], torch.tensor([[0.5, 0.0], [0.0, 0.25]]))

@@ -92,6 +92,11 @@ def interleave(frames: Tensor, attention: Tensor) -> Tensor:
     return torch.cat([*(part for interval in intervals for part in interval), frames[:, -1]], dim=1)
 
 
+def attention_channels(frames: int) -> list[int]:
+    """Which channels of `interleave` hold attention, for windows of `frames`."""
+    return [5 * interval + channel for interval in range(frames - 1) for channel in (3, 4)]
+
+
 def gate(draft: Tensor, attention: Tensor) -> Tensor:
     """[f0, A01 * f1, A12 * f2 ...]: draft (B, T, H, W), attention (B, T - 1, H, W) -> (B, T, H, W)."""
     return torch.cat([draft[:, :1], attention * draft[:, 1:]], dim=1)

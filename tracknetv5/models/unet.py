@@ -6,11 +6,13 @@ orders normalisation and activation the other way round and upsamples by nearest
 Axes: B batch, C channels, T frames, H and W rows and columns of the model's input.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 
@@ -50,19 +52,52 @@ def depth_to_space(x: Tensor, block: int) -> Tensor:
     return x.reshape(batch, -1, rows * block, columns * block)
 
 
-class BlockConv(nn.Conv2d):
-    """One feature vector for each block x block square: (B, Cin, H, W) -> (B, Cout, H / block, W / block)."""
+def space_to_depth(x: Tensor, block: int) -> Tensor:
+    """The pixels of each block x block square: (B, C, H, W) -> (B, H / block, W / block, C * block^2)."""
+    batch, channels, rows, columns = x.shape
+    x = x.reshape(batch, channels, rows // block, block, columns // block, block)
+    return x.permute(0, 2, 4, 1, 3, 5).flatten(3)
 
-    def __init__(self, channels_in: int, channels_out: int, block: int):
+
+class BlockConv(nn.Conv2d):
+    """One feature vector for each block x block square: (B, Cin, H, W) -> (B, Cout, H / block, W / block).
+
+    While training, gradients reach the input in the channels `learned` alone, if any are named.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, block: int, learned: Sequence[int] = ()):
         super().__init__(channels_in, channels_out, block, stride=block, bias=False)
+        self.learned = list(learned)
 
     def forward(self, x: Tensor) -> Tensor:
         # As a product of matrices: with few input channels, a strided convolution takes twice as long on a CPU.
-        batch, channels, rows, columns = x.shape
-        block = self.stride[0]
-        squares = x.reshape(batch, channels, rows // block, block, columns // block, block)
-        squares = squares.permute(0, 2, 4, 1, 3, 5).flatten(3)  # (B, H / block, W / block, Cin * block^2)
-        return F.linear(squares, self.weight.flatten(1), self.bias).permute(0, 3, 1, 2)
+        block, weight = self.stride[0], self.weight.flatten(1)
+        if self.training and self.learned and x.requires_grad:
+            y = _BlockProduct.apply(x, weight, block, self.learned)
+        else:
+            y = F.linear(space_to_depth(x, block), weight, self.bias)
+        return y.permute(0, 3, 1, 2)
+
+
+class _BlockProduct(torch.autograd.Function):
+    """A `BlockConv`'s product; the gradient of channels that are data would take a sixth of a step for nothing."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, block: int, learned: list[int]) -> Tensor:
+        squares = space_to_depth(x, block)
+        ctx.save_for_backward(squares, weight)
+        ctx.shape, ctx.block, ctx.learned = x.shape, block, learned
+        return F.linear(squares, weight)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        squares, weight = ctx.saved_tensors
+        of_weight = gradient.flatten(0, 2).T @ squares.flatten(0, 2)
+        part = weight.unflatten(1, (ctx.shape[1], -1))[:, ctx.learned].flatten(1)
+        of_x = gradient.new_zeros(ctx.shape)
+        of_x[:, ctx.learned] = depth_to_space((gradient @ part).permute(0, 3, 1, 2), ctx.block)
+        return of_x, of_weight, None, None
 
 
 class ConvUnit(nn.Sequential):
@@ -86,8 +121,8 @@ class Stem(ConvUnit):
     the rounding of 16-bit sums. Batch norm would amplify that rounding, and training would come to lean on it.
     """
 
-    def __init__(self, channels_in: int, channels_out: int, block: int, norm_first: bool):
-        super().__init__(channels_in, channels_out, norm_first, BlockConv(channels_in, channels_out, block))
+    def __init__(self, channels_in: int, channels_out: int, block: int, norm_first: bool, learned: Sequence[int]):
+        super().__init__(channels_in, channels_out, norm_first, BlockConv(channels_in, channels_out, block, learned))
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
@@ -102,14 +137,15 @@ def conv_units(channels_in: int, channels_out: int, depth: int, norm_first: bool
 class UNet(nn.Module):
     """Features at the resolution of the stem's grid: (B, channels, H, W) -> (B, widths[0], H / stem, W / stem)."""
 
-    def __init__(self, channels: int, options: UNetOptions):
+    def __init__(self, channels: int, options: UNetOptions, learned: Sequence[int] = ()):
+        """`learned`: those of the channels that come from a part of the network that learns; the others are data."""
         super().__init__()
         widths, depths, norm_first = options.widths, options.depths, options.norm_first
         self.stem = nn.Identity()
         inputs = channels
         if options.stem > 1:
             inputs = options.stem_width
-            self.stem = Stem(channels, inputs, options.stem, norm_first)
+            self.stem = Stem(channels, inputs, options.stem, norm_first, learned)
         self.encoder = nn.ModuleList()
         for width, depth in zip(widths, depths, strict=True):
             self.encoder.append(conv_units(inputs, width, depth, norm_first))

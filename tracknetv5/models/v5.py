@@ -12,7 +12,13 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from tracknetv5.models.motion import MotionDirectionDecoupling, MotionOptions, gate, interleave
+from tracknetv5.models.motion import (
+    MotionDirectionDecoupling,
+    MotionOptions,
+    attention_channels,
+    gate,
+    interleave,
+)
 from tracknetv5.models.rstr import RSTR, RSTROptions
 from tracknetv5.models.unet import HeatmapHead, UNet, UNetOptions, check_frames
 
@@ -55,7 +61,8 @@ class TrackNetV5(nn.Module):
         self.options = options
         frames = options.frames
         self.mdd = MotionDirectionDecoupling(options) if options.mdd else None
-        self.backbone = UNet(3 * frames + (2 * (frames - 1) if options.mdd else 0), options)
+        learned = attention_channels(frames) if options.mdd else []
+        self.backbone = UNet(3 * frames + len(learned), options, learned)
         self.head = HeatmapHead(options.widths[0], frames, options.stem)
         self.draft_dropout = nn.Dropout(options.dropout if options.rstr else 0.0)
         self.rstr = RSTR(frames, options) if options.rstr else None
