@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -29,6 +30,7 @@ class Comparison:
     b: np.ndarray  # (N, 2)
     truth: np.ndarray | None  # (N, 2)
     labelled: np.ndarray | None  # (N,) bool, frames that the truth says anything about
+    pixel_aspect: Fraction = Fraction(1)  # width of the video's pixels over their height
 
     @property
     def apart(self) -> np.ndarray:
@@ -71,7 +73,7 @@ class Comparison:
 
     def picture(self, image: np.ndarray, row: int) -> np.ndarray:
         """`image`, frame `row` in any size with the video's letterboxed geometry, with A, B and the truth on it."""
-        box = Letterbox(self.a.size, image.shape[:2])
+        box = Letterbox(self.a.size, image.shape[:2], self.pixel_aspect)
         out = image
         for xy, source in ((self.a.xy[row], "detected"), (self.b[row], "rectified")):
             if not np.isnan(xy[0]):
@@ -82,7 +84,7 @@ class Comparison:
         return out
 
     def _scored(self, xy: np.ndarray) -> np.ndarray:
-        return Letterbox(self.a.size, SCORED).to_model(xy)
+        return Letterbox(self.a.size, SCORED, self.pixel_aspect).to_model(xy)
 
 
 def aligned(other: Trajectory, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -98,11 +100,11 @@ def aligned(other: Trajectory, frames: np.ndarray) -> tuple[np.ndarray, np.ndarr
 def write_film(comparison: Comparison, path: Path, style: str, progress: Callable[[int, int], None]) -> None:
     """Both overlays side by side, in step, as one video that browsers play; `style` of `tracknetv5.draw.STYLES`."""
     a, total = comparison.a, len(comparison.a)
-    height, width = a.size
-    if width > PANE_WIDTH:
-        height, width = round(height * PANE_WIDTH / width), PANE_WIDTH
-    box = Letterbox(a.size, (height, width))
-    tracks = [box.to_model(a.xy), box.to_model(comparison.b)]
+    shown = a.size[0], a.size[1] * float(comparison.pixel_aspect)
+    shrunk = min(1.0, PANE_WIDTH / shown[1])
+    height, width = (round(side * shrunk) for side in shown)
+    scale = width / a.size[1], height / a.size[0]
+    tracks = [(xy + 0.5) * scale - 0.5 for xy in (a.xy, comparison.b)]
     begins = np.searchsorted(a.shot, a.shot)  # no tail reaches back across a cut
     with VideoWriter(path, (height, 2 * width), a.fps) as writer:
         part = dict(size=(height, width), start=comparison.start, seeking=lambda: progress(0, total))

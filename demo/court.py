@@ -9,7 +9,6 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from tracknetv5.background import median_background
-from tracknetv5.geometry import Letterbox
 from tracknetv5.trajectory import Trajectory
 
 
@@ -31,11 +30,12 @@ def draw_court(background: np.ndarray, trajectory: Trajectory, path: Path) -> No
     """Save a picture of the ball's path over `background`, coloured by time from dark to light.
 
     Args:
-        background: (H, W, 3) uint8 RGB of any size with the aspect ratio of the video.
+        background: (H, W, 3) uint8 RGB, the whole picture at any size, as it is displayed.
         trajectory: with its `size`; points in pixels of the video.
     """
     height, width = background.shape[:2]
-    xy = Letterbox(trajectory.size, (height, width)).to_model(trajectory.xy)
+    scale = width / trajectory.size[1], height / trajectory.size[0]
+    xy = (trajectory.xy + 0.5) * scale - 0.5
     figure = Figure(figsize=(9.6, 9.6 * height / width), dpi=100, facecolor="black")
     axes = figure.add_axes((0, 0, 1, 1))
     axes.imshow(background, alpha=0.72, interpolation="bicubic", extent=(-0.5, width - 0.5, height - 0.5, -0.5))

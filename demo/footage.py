@@ -23,13 +23,14 @@ class Footage:
 
     def __init__(self, job: guard.Job, config: WeightsConfig):
         self.opened = time.monotonic()
-        letterbox = Letterbox((job.info.height, job.info.width), (config.height, config.width))
+        info = job.info
+        letterbox = Letterbox((info.height, info.width), (config.height, config.width), info.pixel_aspect)
         # Of `inspection`: what it found in this clip, which goes when the clip goes.
         self.windows = OrderedDict()
         self.scan = None
         count = 0
         with tempfile.TemporaryFile(prefix="tracknetv5-") as file:
-            frames = read_frames(job.info.path, size=letterbox.content[2:], start=job.start, length=job.length)
+            frames = read_frames(info.path, size=letterbox.content[2:], start=job.start, length=job.length)
             for frame in frames:
                 if count == job.most:
                     break

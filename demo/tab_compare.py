@@ -137,7 +137,9 @@ def compare(
                 other, *_ = yield from _progress(detect(models.load(b), job, stop), "B")
             xy, _ = aligned(other, first.frame)
             known = (None, None) if truth is None else aligned(truth, first.frame)
-            comparison = Comparison((f"A: {a}", f"B: {b}"), job.info.path, job.start, first, xy, *known)
+            comparison = Comparison(
+                (f"A: {a}", f"B: {b}"), job.info.path, job.start, first, xy, *known, job.info.pixel_aspect
+            )
             film = Path(folder) / "comparison.mp4"
             for done in rendered(write_film, comparison, film, style, cancel=stop):
                 yield Page(parts.progress_bar(f"Drawing the video: {done} of {len(first)} frames", done / len(first)))

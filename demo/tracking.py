@@ -74,8 +74,8 @@ class Detector:
         # The first frame may be long in coming: whoever makes this waits for it, not the thread that all share.
         first = list(islice(frames, 1))
         self._points: list[Point] = []
-        size = (job.info.height, job.info.width)
-        self._detections = tracker.detect_frames(chain(first, frames), size, background=scene)
+        size, aspect = (job.info.height, job.info.width), job.info.pixel_aspect
+        self._detections = tracker.detect_frames(chain(first, frames), size, pixel_aspect=aspect, background=scene)
 
     def __len__(self) -> int:
         return len(self._points)
@@ -112,7 +112,7 @@ class Detector:
 def _frames(tracker: BallTracker, job: Job, cancel: threading.Event) -> Generator[Frame, None, None]:
     """The frames of the part in the size that the network sees; raises Cancelled soon after `cancel` is set."""
     info, config = job.info, tracker.config
-    size = Letterbox((info.height, info.width), (config.height, config.width)).content[2:]
+    size = Letterbox((info.height, info.width), (config.height, config.width), info.pixel_aspect).content[2:]
 
     def look() -> None:
         if cancel.is_set():

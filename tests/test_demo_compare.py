@@ -3,6 +3,7 @@
 import csv
 import json
 from contextlib import closing
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +13,7 @@ import pytest
 from tracknetv5 import BallTracker, Trajectory
 from tracknetv5.data.synthetic import write_rally
 from tracknetv5.metrics import Counts
-from tracknetv5.video import read_frames
+from tracknetv5.video import VideoWriter, read_frames
 
 pytest_plugins = ["demo_page"]
 FRAMES = 24
@@ -91,6 +92,22 @@ def test_what_is_said_of_a_frame_without_a_label_is_not_cut():
     truth, labelled = np.array([(9, 9), (np.nan, np.nan)]), np.array([True, False])
     rows = comparison.Comparison(("A", "B"), Path("clip.mp4"), 0.0, a, b, truth, labelled).worth_a_look()
     assert [row[2:4] for row in rows] == [["not known", "not known"]]
+
+
+def test_the_film_shows_pixels_that_are_not_square_as_they_are_meant(tmp_path):
+    comparison = pytest.importorskip("demo.comparison")
+    with VideoWriter(tmp_path / "wide.mp4", (180, 240), Fraction(30), Fraction(4, 3)) as writer:
+        writer.write(np.full((180, 240, 3), 60, np.uint8))
+    a = Trajectory([0], [0], [(120, 90)], [0.9], ["detected"], size=(180, 240), fps=Fraction(30))
+    both = comparison.Comparison(
+        ("A", "B"), tmp_path / "wide.mp4", 0.0, a, a.xy, None, None, pixel_aspect=Fraction(4, 3)
+    )
+    comparison.write_film(both, tmp_path / "film.mp4", "dots", lambda done, total: None)
+    (image,) = [frame.image for frame in read_frames(tmp_path / "film.mp4")]
+    assert image.shape[:2] == (180, 2 * 320)
+    marked = np.argwhere(np.abs(image[:, :320].astype(int) - 60).max(axis=2) > 60)
+    marked = marked[marked[:, 0] < 130]  # not the letter in the corner
+    np.testing.assert_allclose(marked.mean(axis=0), (89.5, 159.5), atol=2)
 
 
 def test_recall_is_told_as_it_is_computed():

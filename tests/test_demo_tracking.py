@@ -8,6 +8,7 @@ import warnings
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from fractions import Fraction
 
 import cv2
 import numpy as np
@@ -16,7 +17,7 @@ import pytest
 from tracknetv5 import BallTracker, Trajectory, VideoWarning
 from tracknetv5.data.synthetic import write_rally
 from tracknetv5.draw import STYLES
-from tracknetv5.video import read_frames
+from tracknetv5.video import VideoWriter, read_frames
 
 pytest.importorskip("gradio")
 pytest.importorskip("matplotlib")
@@ -54,6 +55,17 @@ def test_a_run_gives_what_the_library_gives(tracker, clip, tmp_path):
     assert result.warning is None
     assert all(isinstance(step, Progress) for step in steps)
     assert {"drawing"} <= {step.stage for step in steps}
+
+
+def test_pixels_that_are_not_square_are_shown_as_they_are_meant(tracker, clip, tmp_path):
+    wide = tmp_path / "wide.mp4"
+    with VideoWriter(wide, (180, 240), Fraction(30), Fraction(4, 3)) as writer:
+        for frame in read_frames(clip, length=0.5):
+            writer.write(frame.image)
+    *_, result = run(tracker, guard.check(str(wide), 0, None), tmp_path, threading.Event())
+    np.testing.assert_allclose(result.trajectory.xy, tracker.track(wide).xy)
+    height, width = cv2.imread(str(result.court)).shape[:2]
+    assert width / height == pytest.approx(16 / 9, abs=0.01)
 
 
 def test_without_a_video_there_is_none(tracker, clip, tmp_path):
