@@ -18,6 +18,7 @@ from benchmarks.environment import command, machine, versions
 from benchmarks.protocols import SIZE
 from tracknetv5.data.readers import Clip, read_clips
 from tracknetv5.metrics import TOLERANCE
+from tracknetv5.runtime import keep_freed_memory
 from tracknetv5.training.config import TrainConfig, read_config
 from tracknetv5.training.loop import Trainer
 
@@ -80,6 +81,7 @@ def finish(config: TrainConfig) -> None:
     if stated.is_file() and not _same(json.loads(stated.read_text()), config):
         raise ValueError(f"{folder}: begun by another configuration: delete it, or choose another folder for --runs")
     if not finished.exists():
+        keep_freed_memory()  # as `tracknetv5 train` does
         Trainer(config).run()
         finished.touch()
 

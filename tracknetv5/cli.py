@@ -197,11 +197,14 @@ def live(
 @app.command()
 def train(config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="What to train, on what, and how.")]):
     """Train a network; a run folder that holds a checkpoint is resumed."""
+    from tracknetv5.runtime import keep_freed_memory
+
     try:
         from tracknetv5.training.config import read_config
         from tracknetv5.training.loop import Trainer
     except ImportError as error:
         _fail(f'{error.name} is not installed: in a copy of the project, pip install -e ".[train]"')
+    keep_freed_memory()
     try:
         weights = Trainer(read_config(config)).run()
     except (ValueError, OSError) as error:
