@@ -2,10 +2,10 @@
 
     python -m benchmarks.decisions --data DIR [--weights W] --output FILE.json
 
-Heatmaps are made with windows that follow each other, with a window at every frame, and once more from the mirrored
-picture; positions are decided for each frame alone or along a path (`tracknetv5.linking`), after some frames or all.
-Every way has the threshold that is best on one in EVERY of the clips of the split `train`, and is scored on `val`:
-protocol `frame` of benchmarks/protocols.py, but that a clip is one shot without repeated frames.
+Heatmaps are made with windows that follow each other, with more that overlap, and once more from the mirrored picture;
+positions are decided for each frame alone or along a path (`tracknetv5.linking`), after some frames or all. Every way
+has the threshold that is best on one in EVERY of the clips of the split `train`, and is scored on `val`: protocol
+`frame` of benchmarks/protocols.py, but that a clip is one shot without repeated frames.
 
 Milliseconds a frame are medians over the clips of val, of the network and of the decision. Measure on an idle machine.
 """
@@ -32,7 +32,8 @@ from tracknetv5.tracker import BallTracker
 EVERY = 8  # of the training clips, one in so many chooses the thresholds
 ALONE = "each frame alone"
 LAGS = {"path, at once": 0, "path, 2 frames later": 2, f"path, {LAG} frames later": LAG, "path, all frames": None}
-LOOKS = ("windows in a row", "a window at every frame", "windows in a row, mirrored too")
+IN_A_ROW, MIRRORED = "windows in a row", "windows in a row, mirrored too"
+LOOKS = {IN_A_ROW: None, "a window at every second frame": 2, "a window at every frame": 1, MIRRORED: None}  # step
 
 Candidates = Sequence[Sequence[Detection]]  # of each frame
 
@@ -42,11 +43,11 @@ def candidates(tracker: BallTracker, clip: Clip) -> dict[str, tuple[Candidates, 
     size = (tracker.config.height, tracker.config.width)
     images = list(clip.images(size))[: len(clip)]
     made = {}
-    for look in LOOKS:
-        tracker.step = 1 if look == LOOKS[1] else tracker.config.frames
+    for look, step in LOOKS.items():
+        tracker.step = step or tracker.config.frames
         began = time.perf_counter()
         heatmaps: Iterable[np.ndarray] = (heatmap for _, heatmap in tracker.heatmaps(images))
-        if look == LOOKS[2]:
+        if look == MIRRORED:
             mirrored = (heatmap[:, ::-1] for _, heatmap in tracker.heatmaps(image[:, ::-1] for image in images))
             heatmaps = ((one + other) / 2 for one, other in zip(heatmaps, mirrored, strict=True))
         made[look] = [peaks(heatmap, LEAST) for heatmap in heatmaps], time.perf_counter() - began
@@ -96,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = []
     for look in LOOKS:
         for decision in (ALONE, *LAGS):
-            if look != LOOKS[0] and decision not in (ALONE, f"path, {LAG} frames later"):
+            if look != IN_A_ROW and decision not in (ALONE, f"path, {LAG} frames later"):
                 continue
             threshold = best_threshold(tracker, training, [seen[clip.source][look][0] for clip in training], decision)
             parts, network, deciding = [], [], []

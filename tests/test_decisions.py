@@ -16,7 +16,7 @@ def test_every_way_is_scored_at_its_own_threshold(indexed, tmp_path, monkeypatch
     decisions.main(["--data", str(indexed), "--weights", str(weights), "--output", str(tmp_path / "out.json")])
     report = json.loads((tmp_path / "out.json").read_text())
     ways = [(row["look"], row["decision"]) for row in report["ways"]]
-    assert len(set(ways)) == len(ways) == 9 and ways[0] == ("windows in a row", "each frame alone")
+    assert len(set(ways)) == len(ways) == 11 and ways[0] == ("windows in a row", "each frame alone")
     for row in report["ways"]:
         assert row["threshold"] in decisions.THRESHOLDS
         assert row["by_sport"]["all"]["total"] == 11  # of the val clip's 12 frames, one is not labelled
