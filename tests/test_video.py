@@ -370,6 +370,15 @@ def test_no_frame_decodes(tmp_path, noisy):
         probe(path)
 
 
+def test_a_picture_that_begins_late_is_not_taken_for_cut(tmp_path):
+    pts = [2000 + 33 * k for k in range(30)]
+    path = encode(tmp_path / "late.mkv", [picture(i) for i in range(len(pts))], pts=pts)
+    assert probe(path).duration == pytest.approx(1.0, abs=0.1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(list(read_frames(path))) == 30
+
+
 @pytest.mark.parametrize(("name", "codec"), [("cut.mp4", "libx264"), ("cut.mkv", "libx264"), ("cut.avi", "mpeg4")])
 def test_a_cut_file_yields_what_decodes_and_warns(tmp_path, noisy, name, codec):
     path = cut(encode(tmp_path / name, noisy, codec=codec), 0.6)

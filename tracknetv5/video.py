@@ -83,7 +83,8 @@ def probe(path: str | PathLike) -> VideoInfo:
         if stream.duration is not None:
             duration = float(stream.duration * stream.time_base)
         elif container.duration is not None:
-            duration = container.duration / av.time_base
+            # Where the container alone knows (Matroska), it counts from zero, not from a picture that begins late.
+            duration = container.duration / av.time_base - max(first.time or 0.0, 0.0)
         fps = stream.average_rate or stream.guessed_rate or stream.base_rate or Fraction(30)
         aspect = pixel_aspect(stream, turned)
         return VideoInfo(path, width, height, fps, stream.frames or None, duration, aspect, turned)
