@@ -129,10 +129,12 @@ def ablation_table(report: Mapping) -> str:
     """What the parts of V5 are worth, and what that was measured by."""
     networks = report["networks"]
     sports = [name for name in networks[0]["val"] if name != "all" and "/" not in name]
-    cells = [["network", "parameters", "F1 on val", *sports, "V5 less this"]]
+    cells = [["network", "parameters", "F1 on val", *sports, "V5 minus this"]]
     for result in networks:
         scores = [_interval(result["val"][name]) for name in ("all", *sports)]
         less = _interval(result["v5_less_this"]["all"], "+") if "v5_less_this" in result else ""
+        if not result["val"]["all"]["f1"]:
+            less = "it did not begin to learn"
         cells.append([result["model"], f"{result['parameters']:,}", *scores, less])
     windows = sum(stage["windows"] for stage in networks[0]["training"])
     matches = dict.fromkeys(f"{clip['clip'].split('/')[0]} {clip['group']}" for clip in report["data"]["val"])
@@ -164,7 +166,7 @@ def leak_table(report: Mapping) -> str:
         for name, network in networks.items():
             cells.append([name, named, *(_interval(network["scores"][at][place]["all"]) for place in PLACES)])
         less = {place: _interval(parts["all"], "+") for place, parts in report["windows_less_clips"][at].items()}
-        cells.append(["windows less clips", named, *(less.get(place, "") for place in PLACES)])
+        cells.append(["windows minus clips", named, *(less.get(place, "") for place in PLACES)])
     shares = {name: network["leak"]["windows_sharing_a_frame_percent"] for name, network in networks.items()}
     note = (
         f"F1 of the lite V5, every heatmap of every window, decoded as in the papers. Of the windows held out, "
@@ -259,7 +261,7 @@ def errors_table() -> str:
             for sport, row in erased["by_sport"].items()
         )
         notes.append(
-            f"Frames with a false ball, a second of the same footage with its ball painted over: {rates}. "
+            f"False balls a second when the ball is painted over in the same footage: {rates}. "
             f"Command: `{erased['command']}`."
         )
     return "\n\n".join([_markdown(rows), *notes])
@@ -306,7 +308,10 @@ def speed_tables() -> str:
         parts += [
             latency.markdown(report["rows"]),
             f"Split `{report['split']}`, from decoded frames to positions; load of the machine at the start "
-            f"{report['machine']['load_at_start']:.1f}. Command: `{report['env']['command']}`.",
+            f"{report['machine']['load_at_start']:.1f}. `delay`: further frames that are waited for; `offline`: "
+            f"windows of `track`. Latency is the time for a frame and that wait; too slow are frames that take longer "
+            f"than a 30th of a second: where most do, frames are dropped and the latency does not hold. "
+            f"Command: `{report['env']['command']}`.",
         ]
     return "\n\n".join(parts)
 
@@ -321,7 +326,8 @@ def decisions_table() -> str:
     env = ", ".join(f"{name} {number}" for name, number in report["env"].items())
     note = (
         f"Thresholds from {len(report['thresholds_from'])} training clips; {report['machine']['cpu']}, "
-        f"{report['machine']['cores']} cores; {env}. Command: `{report['command']}`."
+        f"{report['machine']['cores']} cores; {env}. A clip is taken for one shot without repeated frames here, so F1 "
+        f"differs a little from the README's. Command: `{report['command']}`."
     )
     return f"{_markdown(rows)}\n\n{note}"
 

@@ -64,7 +64,7 @@ class Window:
     def decisions(self, frame: int) -> tuple[Detection | None, Detection | None]:
         """The ball by the draft alone and by the refined heatmap, in model pixels.
 
-        The draft's is its hottest place: where nothing moved, the gate leaves it undecided.
+        The draft's is its hottest place: the gate pulls it towards undecided where nothing became brighter.
         """
         heat = self.drafted(frame)
         y, x = np.unravel_index(heat.argmax(), heat.shape)

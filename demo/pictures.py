@@ -104,7 +104,7 @@ def decision(window: Window, frame: int, opacity: float, shown: Part) -> str:
     image, residual = shown.of(window.images[row]), shown.of(window.residual[row])
     by_draft, by_both = window.decisions(frame)
     scale = window.images.shape[1] // shown.height  # room for a thin ring
-    gated = "Draft, undecided where nothing moved" if row else "Draft (the first frame has no gate)"
+    gated = "Draft, pulled towards 0.5 where nothing became brighter" if row else "Draft (the first frame has no gate)"
 
     def heat(logits: np.ndarray, name: str, found: Detection | None = None) -> str:
         field = _sigmoid(shown.of(logits[row]))

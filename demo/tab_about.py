@@ -94,8 +94,9 @@ def _accuracy(report: dict) -> str:
         for sport, score in result["by_sport"].items()
     ]
     caption = (
-        f"Accuracy on real footage, split “{report['split']}”: right within {report['tolerance_px']} px at 512 × 288. "
-        "Intervals: 95 %, bootstrap over seconds of footage, optimistic where clips are few"
+        f"Accuracy on real footage that training never saw (split “{report['split']}”): right within "
+        f"{report['tolerance_px']} px at 512 × 288. In brackets: where the figure would lie 95 times in 100, if other "
+        "footage were like this; optimistic where clips are few"
     )
     return parts.table(caption, ["Weights", "Sport", "Frames", "Precision", "Recall", "F1 (95 %)"], rows)
 

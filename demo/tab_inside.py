@@ -118,9 +118,9 @@ def build(video: gr.Video, tab: gr.Tab) -> None:
     attention = gr.HTML(elem_id="inside-attention", js_on_load=_POINTER)
     gr.Markdown(
         "### 4. From draft to decision\nA heatmap says for each place how likely the ball is there: the brighter, the "
-        "likelier. The network drafts one, leaves it undecided (0.5) where nothing moved (the gate), looks at all "
-        "three frames again, and adds a correction (the residual), which clears away what is no ball. A ring marks the "
-        "ball."
+        "likelier. The network drafts one, pulls it towards undecided (0.5) wherever the picture did not become "
+        "brighter (the gate, in all but the first of the three frames), looks at all three frames again, and adds a "
+        "correction (the residual), which clears away what is no ball. A ring marks the ball."
     )
     opacity = gr.Slider(
         0,

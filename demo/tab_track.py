@@ -131,8 +131,8 @@ def _settings() -> list[gr.components.Component]:
             names, value=names[0], label="Network", info="Who looks for the ball; larger ones are slower."
         )
         looks = gr.Radio(
-            [("as usual", 0), ("once: fastest", 3), ("three times: steadier, three times the wait", 1)], value=0,
-            label="Looks at each frame", info="More looks are averaged.",
+            [("as usual", 0), ("as few as possible: fastest", 3), ("as many as possible: steadier, a longer wait", 1)],
+            value=0, label="Looks at each frame", info="More looks are averaged.",
         )  # fmt: skip
         threshold = gr.Slider(
             0, 0.95, value=0, step=0.05, label="How sure it must be (threshold)",
@@ -165,7 +165,8 @@ def describe(video: str | None) -> tuple:
     facts = f"{info.width} × {info.height}, {float(info.fps):.4g} frames per second"
     if info.duration and info.duration > guard.MAX_SECONDS + 1:
         return parts.notice(
-            f"{facts}, {info.duration / 60:.1f} minutes: the first 60 seconds will be tracked; “Trim” chooses others."
+            f"{facts}, {info.duration / 60:.1f} minutes: the first minute will be tracked; “Trim” chooses "
+            f"another part, of up to {guard.MAX_SECONDS / 60:.0f} minutes."
         ), 60
     seconds = f", {info.duration:.1f} seconds" if info.duration else ""
     return parts.notice(f"{facts}{seconds}. Ready.", "good"), None
@@ -289,7 +290,7 @@ def track(
         start: seconds into the video at which to begin.
         length: seconds to track; empty for the rest.
         weights: which of the offered weights to use.
-        looks: frames between windows: 3 is fast, 1 looks at each frame three times, 0 is as trained.
+        looks: 3 looks at each frame once, 1 as often as the network can (three times), 0 is as trained.
         threshold: heat above which a peak is a ball, between 0 and 1; 0 is as trained.
         gaps: fill gaps of up to so many frames where the flight on both sides agrees.
         draw: also make the video with the ball marked.

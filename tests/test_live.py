@@ -81,6 +81,20 @@ def test_pixels_that_are_not_square_are_followed_in_their_true_shape(tmp_path):
     assert all((window[:, -1] > 0.2).all() for window, _ in tracker.model.calls[1:])  # nothing black beside the picture
 
 
+def test_a_picture_that_begins_late_has_not_broken(tmp_path):
+    with av.open(tmp_path / "late.mkv", "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.height, stream.width, stream.pix_fmt = HEIGHT, WIDTH, "yuv420p"
+        for number, image in enumerate(images(9)[0]):
+            frame = av.VideoFrame.from_ndarray(image, "rgb24").reformat(format="yuv420p")
+            frame.pts = 100 + number  # four seconds late
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with LiveSource(tmp_path / "late.mkv") as source:
+        ended(source)
+        assert source.received == 9 and source.error is None
+
+
 @pytest.mark.parametrize(
     ("fault", "told"),
     [

@@ -86,12 +86,14 @@ EMPTY = np.full((COUNT, 2), np.nan)
         {"colour": np.array([10.0, 10.0, 10.0])},
     ],
 )
-def test_the_label_is_the_middle_of_what_is_drawn(given, changes):
+def test_the_label_is_the_leading_end_of_what_is_drawn(given, changes):
     given(**changes)
+    streaks = [Ball(**(BALL | changes)).streak(number) for number in range(3)]
     images = np.full((COUNT, *SIZE, 3), GREY, np.uint8)
     window, xy = paste(images, EMPTY, CHOSEN, Draws(erased=False))
     assert xy.shape == (2, 3, 2) and np.isnan(xy[0]).all() and not np.isnan(xy[1]).any()
-    for image, (x, y) in zip(window, xy[1], strict=True):
+    for image, label, streak in zip(window, xy[1], streaks, strict=True):
+        x, y = label - streak[-1] + streak.mean(0)  # the middle of the streak
         weight = np.abs(image.astype(float) - GREY).sum(-1)
         weight[weight < 12] = 0  # marks of the encoder
         rows, columns = np.indices(SIZE)
@@ -168,11 +170,11 @@ def test_a_ball_that_is_half_hidden_is_a_ball(given):
 
 
 @pytest.mark.parametrize(("speed", "edge"), [(10.5, True), (20.0, False)])
-def test_a_ball_whose_middle_has_left_the_picture_has_no_label(given, speed, edge):
+def test_a_ball_whose_leading_end_has_left_the_picture_has_no_label(given, speed, edge):
     given(place=np.array([118.0, 35.0]), velocity=np.array([speed, 0.0]), acceleration=np.zeros(2))
     images = np.full((COUNT, *SIZE, 3), GREY, np.uint8)
     window, balls = paste(images, EMPTY, CHOSEN, Draws(erased=False))
-    assert np.isnan(balls[1, 2]).all() and np.allclose(balls[1, :2], [(118 - speed, 35), (118, 35)])
+    assert np.isnan(balls[1, 2]).all() and np.allclose(balls[1, :2], [(118 - 0.75 * speed, 35), (118 + speed / 4, 35)])
     assert (window[2] != GREY).any() == edge  # a part of it may still be seen
 
 

@@ -195,7 +195,7 @@ def test_the_tables_and_the_pictures(finished, tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     result, leaked = (json.loads((finished / f"{name}.json").read_text()) for name in ("ablation", "leak"))
     tables = {"ablation": report.ablation_table(result), "leak": report.leak_table(leaked)}
-    assert tables["ablation"].count("| tracknet_v") == 2 and tables["leak"].count("windows less clips") == 2
+    assert tables["ablation"].count("| tracknet_v") == 2 and tables["leak"].count("windows minus clips") == 2
     assert "24 windows" in tables["ablation"] and "first.toml`, `last.toml" in tables["ablation"]
     report.draw_ablation(result, tmp_path / "docs" / "a.png")
     report.draw_leak(leaked, tmp_path / "docs" / "b.png")

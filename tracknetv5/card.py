@@ -72,7 +72,7 @@ Rights in the training data are their owners' and are not part of these licences
 TRACKER_USAGE = """\
 from tracknetv5 import BallTracker
 
-tracker = BallTracker.from_pretrained("{repo_id}")
+tracker = BallTracker.from_pretrained("{repo_id}")  # or the folder of this card
 trajectory = tracker.track("rally.mp4")
 trajectory.xy  # (N, 2) pixels of the video, NaN where there is no ball
 trajectory.to_csv("rally.csv")"""

@@ -12,7 +12,17 @@ import cv2
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from tracknetv5.video import Clock, Frame, VideoError, displayed_size, open_video, orientation, pixel_aspect, to_rgb
+from tracknetv5.video import (
+    Clock,
+    Frame,
+    VideoError,
+    displayed_size,
+    open_video,
+    orientation,
+    pixel_aspect,
+    stated_duration,
+    to_rgb,
+)
 
 TIMEOUT = 10.0  # seconds without data after which a stream counts as broken
 PATIENCE = 1.0  # seconds that leaving waits for the source to be closed: one that hangs is left to its thread
@@ -113,12 +123,11 @@ class LiveSource:
         self, container: av.container.InputContainer, stream: av.video.VideoStream
     ) -> Iterator[tuple[float, tuple[int, int], Render]]:
         # What has an end, or comes in segments, comes faster than it plays; true live streams come as they play.
-        length = None if container.duration is None else container.duration / av.time_base
-        paced = length is not None or container.format.name == "hls" or "://" not in self.source
+        paced = container.duration is not None or container.format.name == "hls" or "://" not in self.source
         stream.thread_type = "SLICE"  # threads by frame would each hold one back
         clock = Clock(1 / (stream.average_rate or stream.guessed_rate or 30))
         scaler = VideoReformatter()
-        started, seconds, turned = None, 0.0, None
+        started, seconds, turned, length = None, 0.0, None, None
         for packet in container.demux(stream):
             try:
                 frames = packet.decode()
@@ -126,7 +135,8 @@ class LiveSource:
                 continue
             for raw in frames:
                 seconds = clock(None if raw.pts is None else raw.pts * raw.time_base)
-                started = started or time.monotonic()
+                if started is None:
+                    started, length = time.monotonic(), stated_duration(container, stream, raw)
                 if paced and self._closed.wait(max(0.0, started + seconds - time.monotonic())):
                     return
                 turned = turned or orientation(raw)

@@ -140,7 +140,7 @@ def available_cores() -> int:
 
 
 def keep_freed_memory() -> None:
-    """Keep memory that tensors free for the next ones, where the C library is glibc: a tenth faster on a CPU.
+    """Keep memory that tensors free for the next ones, where the C library is glibc: a CPU tracks a tenth faster.
 
     It would give large blocks back to the system each time, which then clears every page again. It holds for the whole
     process, so a program calls it, not the library.

@@ -79,15 +79,22 @@ def probe(path: str | PathLike) -> VideoInfo:
             raise VideoError(f"{path}: none of its frames decodes; export or download the video again")
         turned = orientation(first)
         height, width = displayed_size(first, turned)
-        duration = None
-        if stream.duration is not None:
-            duration = float(stream.duration * stream.time_base)
-        elif container.duration is not None:
-            # Where the container alone knows (Matroska), it counts from zero, not from a picture that begins late.
-            duration = container.duration / av.time_base - max(first.time or 0.0, 0.0)
+        duration = stated_duration(container, stream, first)
         fps = stream.average_rate or stream.guessed_rate or stream.base_rate or Fraction(30)
         aspect = pixel_aspect(stream, turned)
         return VideoInfo(path, width, height, fps, stream.frames or None, duration, aspect, turned)
+
+
+def stated_duration(
+    container: av.container.InputContainer, stream: av.video.VideoStream, first: av.VideoFrame
+) -> float | None:
+    """Seconds from the first picture to the end, as the file claims."""
+    if stream.duration is not None:
+        return float(stream.duration * stream.time_base)
+    if container.duration is None:
+        return None
+    # Where the container alone knows (Matroska), it counts from zero, not from a picture that begins late.
+    return container.duration / av.time_base - max(first.time or 0.0, 0.0)
 
 
 def read_frames(

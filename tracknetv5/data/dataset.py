@@ -21,7 +21,7 @@ from tracknetv5.shots import ChangeDetector
 
 @dataclass(frozen=True)
 class SamplingOptions:
-    sports: Mapping[str, float] = field(default_factory=dict)  # relative share of every sport; default: its frame count
+    sports: Mapping[str, float] = field(default_factory=dict)  # relative share of every sport; default: its pictures
     strides: tuple[float, ...] = (1.0,)  # probability of taking every 1st, 2nd, ... frame: a faster ball
     errors: str = ""  # frames.csv of benchmarks.errors on the training clips: what was wrong is drawn more often
     extra: float = 3.0  # weight of a frame that was wrong, on top of the 1 that every frame has
@@ -100,7 +100,7 @@ class WindowDataset(Dataset):
         which = int(np.searchsorted(self.cumulative, rng.random(), side="right"))
         clip, frames, pictures = self.clips[which], self.frames[which], self.pictures[which]
         stride = 1 + int(rng.choice(len(self.sampling.strides), p=self.sampling.strides))
-        stride = min(stride, (len(pictures) - 1) // (self.length - 1))
+        stride = min(stride, (len(pictures) - 1) // max(self.length - 1, 1))
         span = stride * (self.length - 1)
         # A window with the drawn frame at a random place in it, or as its centre where windows are listed.
         frame = np.searchsorted(self.weights[which], rng.random(), side="right")

@@ -108,7 +108,7 @@ def paste(
         chosen: (T,) the frames of the window, two or more.
 
     Returns:
-        The window, (T, H, W, 3) uint8 RGB, and the centres of its balls: (2, T, 2) with the real one first, or
+        The window, (T, H, W, 3) uint8 RGB, and the places of its balls: (2, T, 2) with the real one first, or
         (1, T, 2) where that was erased. The new ball is NaN where it has left the picture, and where less than a third
         of it is seen behind what moves. If nobody could see it in any frame, the window has the real one alone.
     """
@@ -134,7 +134,7 @@ def paste(
         marks = compressed(np.rint(drawn).astype(np.uint8), quality).astype(int) - compressed(under, quality)
         result[number][part] = np.clip(under + marks, 0, 255)
         change = max(change, np.abs(marks).max())
-        centre = streak.mean(0)
+        centre = streak[-1]  # labels of real balls lie at the leading end of the streak
         if ((centre >= 0) & (centre <= (size[1] - 1, size[0] - 1))).all() and seen.sum() >= share.sum() / 3:
             centres[number] = centre
     if change < FAINT:

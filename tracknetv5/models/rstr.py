@@ -70,11 +70,12 @@ class SpaceAttention(Attention):
     def attend(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         batch = queries.shape[:2]
         queries, keys, values = (each.flatten(0, 1).transpose(1, 2) for each in (queries, keys, values))
-        if self.training:  # stored products, whose gradient takes a third of the time of the fused one's on a CPU
+        if self.training and queries.device.type == "cpu":  # stored products: their gradient takes a third of the time
             scores = (queries * queries.shape[-1] ** -0.5) @ keys.transpose(2, 3)  # (B T, heads, N, N)
             attended = F.dropout(scores.softmax(dim=-1), self.dropout) @ values
         else:
-            attended = F.scaled_dot_product_attention(queries, keys, values)
+            dropout = self.dropout if self.training else 0.0
+            attended = F.scaled_dot_product_attention(queries, keys, values, dropout_p=dropout)
         return attended.transpose(1, 2).unflatten(0, batch)  # of (B T, heads, N, d)
 
 
@@ -134,7 +135,7 @@ class RSTR(nn.Module):
         batch, frames, height, width = draft.shape
         rows, columns = height // self.options.patch, width // self.options.patch
         draft = draft.reshape(batch * frames, 1, height, width)
-        if self.training:  # as a product of matrices, whose gradient is much cheaper than the convolution's on a CPU
+        if self.training and draft.device.type == "cpu":  # a product of matrices: its gradient is much cheaper there
             x = F.linear(space_to_depth(draft, self.options.patch), self.embed.weight.flatten(1), self.embed.bias)
         else:
             x = self.embed(draft).permute(0, 2, 3, 1)  # (B T, h, w, D)

@@ -70,6 +70,8 @@ class TrackNetV5(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         """Heatmap logits of each frame.
 
+        While training, no gradient reaches `frames` through a stem (lite sizes): for saliency, call `eval()` first.
+
         Args:
             frames: (B, T, 3, H, W) RGB in [0, 1]; H and W multiples of `options.multiple`.
 
