@@ -23,6 +23,7 @@ from tracknetv5.training.validate import validate
 from tracknetv5.weights import PRETRAINED, WeightsConfig, load_weights
 
 EVERY = 4  # of the training clips, one in so many is enough to choose a threshold
+STEP = 2  # frames between windows: as much overlap as leaves 60 frames a second on two cores, see benchmarks.decisions
 RIGHTS = (
     "Trained on third-party match footage ({sports}) for research; the footage belongs to its broadcasters: check your "
     "rights before commercial use."
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config = replace(
         config,
         threshold=choose_threshold(model, config, training, options.cache),
-        step=config.frames,
+        step=STEP,
         licence="mit",
         training_data=f"{options.history} {RIGHTS.format(sports=', '.join(trained))}",
         sports=trained,
