@@ -61,8 +61,9 @@ def test_papers_split_by_the_papers_protocol_in_one_command(tennis, tmp_path, ca
     (result,) = report["results"]
     row = result["by_sport"]["all"]
     assert row["total"] == expected["scored_heatmaps"] == 12
-    assert row["fp2"] + row["tn"] == expected["targets"]["invisible"] > 0
-    assert RATIOS < set(row) and row["tp"] > 0
+    invisible = expected["targets"]["invisible"]
+    assert row["fp2"] + row["tn"] == invisible > 0  # whatever the weights find in these tiny pictures
+    assert row["tp"] + row["fp1"] + row["fn"] == 12 - invisible > 0 and RATIOS < set(row)
     assert (report["split"], result["protocol"], result["step"]) == ("paper", "paper", 1)
     assert f"| 12 | {row['tp']} | {row['fp1']} | {row['fp2']} | {row['tn']} | {row['fn']} |" in capsys.readouterr().out
 
