@@ -62,6 +62,7 @@ def test_a_network_against_a_table_scored_by_labels(page, clip, tables, page_wei
     page.get_by_role("tab", name="Compare").click()
     page.locator("#compare-clip").get_by_label("My clip from the Track tab").check()
     page.locator("#compare-b").get_by_label("A table of positions (CSV)").check()
+    page.wait_for_selector("#compare-table input[type=file]", state="attached")  # the choice has been drawn
     page.set_input_files("#compare-labels input[type=file]", tables[0])
     page.wait_for_selector("#compare-labels >> text=labels.csv")
     page.set_input_files("#compare-table input[type=file]", tables[1])
