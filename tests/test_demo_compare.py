@@ -62,7 +62,8 @@ def test_a_network_against_a_table_scored_by_labels(page, clip, tables, page_wei
     page.get_by_role("tab", name="Compare").click()
     page.locator("#compare-clip").get_by_label("My clip from the Track tab").check()
     page.locator("#compare-b").get_by_label("A table of positions (CSV)").check()
-    page.wait_for_selector("#compare-table input[type=file]", state="attached")  # the choice has been drawn
+    page.wait_for_selector("#compare-table input[type=file]", state="attached")
+    page.wait_for_timeout(1000)  # a choice that is still being drawn would take the upload away again
     page.set_input_files("#compare-labels input[type=file]", tables[0])
     page.wait_for_selector("#compare-labels >> text=labels.csv")
     page.set_input_files("#compare-table input[type=file]", tables[1])
