@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from tracknetv5.draw import COLOURS, draw_ball
-from tracknetv5.geometry import Letterbox
+from tracknetv5.geometry import Letterbox, resized
 from tracknetv5.metrics import TOLERANCE, count, outcomes
 from tracknetv5.trajectory import Trajectory
 from tracknetv5.video import VideoWriter, read_frames
@@ -103,8 +103,7 @@ def write_film(comparison: Comparison, path: Path, style: str, progress: Callabl
     shown = a.size[0], a.size[1] * float(comparison.pixel_aspect)
     shrunk = min(1.0, PANE_WIDTH / shown[1])
     height, width = (round(side * shrunk) for side in shown)
-    scale = width / a.size[1], height / a.size[0]
-    tracks = [(xy + 0.5) * scale - 0.5 for xy in (a.xy, comparison.b)]
+    tracks = [resized(xy, a.size, (height, width)) for xy in (a.xy, comparison.b)]
     begins = np.searchsorted(a.shot, a.shot)  # no tail reaches back across a cut
     with VideoWriter(path, (height, 2 * width), a.fps) as writer:
         part = dict(size=(height, width), start=comparison.start, seeking=lambda: progress(0, total))

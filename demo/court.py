@@ -9,6 +9,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from tracknetv5.background import median_background
+from tracknetv5.geometry import resized
 from tracknetv5.trajectory import Trajectory
 
 
@@ -34,8 +35,7 @@ def draw_court(background: np.ndarray, trajectory: Trajectory, path: Path) -> No
         trajectory: with its `size`; points in pixels of the video.
     """
     height, width = background.shape[:2]
-    scale = width / trajectory.size[1], height / trajectory.size[0]
-    xy = (trajectory.xy + 0.5) * scale - 0.5
+    xy = resized(trajectory.xy, trajectory.size, (height, width))
     figure = Figure(figsize=(9.6, 9.6 * height / width), dpi=100, facecolor="black")
     axes = figure.add_axes((0, 0, 1, 1))
     axes.imshow(background, alpha=0.72, interpolation="bicubic", extent=(-0.5, width - 0.5, height - 0.5, -0.5))

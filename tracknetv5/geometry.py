@@ -11,6 +11,11 @@ import cv2
 import numpy as np
 
 
+def resized(xy: np.ndarray, before: tuple[int, int], after: tuple[int, int]) -> np.ndarray:
+    """Points (..., 2) of a picture of size `before` (height, width), in the same whole picture at the size `after`."""
+    return (np.asarray(xy, np.float64) + 0.5) * (after[1] / before[1], after[0] / before[0]) - 0.5
+
+
 @dataclass(frozen=True)
 class Letterbox:
     """The largest centred copy of a `source` frame that fits the `model` input without distortion; the rest is black.
