@@ -28,16 +28,17 @@ def example(model: nn.Module, size: tuple[int, int] = SIZE, batch: int = 1) -> t
 def weights_and_footage(
     parser: argparse.ArgumentParser, arguments: Sequence[str] | None
 ) -> tuple[argparse.Namespace, BallTracker, list[Clip]]:
-    """Parse --weights, --data and --split beside what the parser takes already; the options and what these name.
+    """Parse --weights, --data, --split and --step beside what the parser takes already; the options and what these name.
 
     What cannot be read ends the program with the parser's usage.
     """
     parser.add_argument("--weights", help="folder, Hub id or name of bundled weights; default: the bundled ones")
     parser.add_argument("--data", required=True, type=Path, help="folder of labelled clips, see data/readers.py")
     parser.add_argument("--split", help="train or val, where the data set has splits")
+    parser.add_argument("--step", type=int, help="frames between windows; default: what the weights say")
     options = parser.parse_args(arguments)
     try:
-        tracker = BallTracker.from_pretrained(options.weights, precision=PRECISION)
+        tracker = BallTracker.from_pretrained(options.weights, step=options.step, precision=PRECISION)
         return options, tracker, read_clips(options.data, options.split)
     except (OSError, ValueError) as error:
         parser.error(str(error))

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tracknetv5.geometry import Letterbox
+from tracknetv5.geometry import Letterbox, resized
 
 MODEL = (288, 512)
 SOURCES = [(720, 1280), (1080, 1920), (288, 512), (1280, 720), (480, 640), (361, 641), (90, 160), (1, 1), (2, 3000)]
@@ -37,6 +37,11 @@ def test_known_positions():
     box = Letterbox((480, 640), MODEL)
     assert box.content == (0, 64, 288, 384)
     np.testing.assert_allclose(box.to_model([319.5, 239.5]), [255.5, 143.5])  # centre to centre
+
+
+def test_points_of_a_resized_picture_stay_on_what_they_mark():
+    xy = np.array([[0.0, 0.0], [9.5, 4.5], [np.nan, 3.0]])
+    np.testing.assert_allclose(resized(xy, (10, 20), (20, 80)), [[1.5, 0.5], [39.5, 9.5], [np.nan, 6.5]])
 
 
 @pytest.mark.parametrize(
