@@ -28,7 +28,7 @@ def example(model: nn.Module, size: tuple[int, int] = SIZE, batch: int = 1) -> t
 def weights_and_footage(
     parser: argparse.ArgumentParser, arguments: Sequence[str] | None
 ) -> tuple[argparse.Namespace, BallTracker, list[Clip]]:
-    """Parse --weights, --data, --split and --step beside what the parser takes already; the options and what these name.
+    """Parse --weights, --data, --split and --step beside what the parser takes; the options and what these name.
 
     What cannot be read ends the program with the parser's usage.
     """
