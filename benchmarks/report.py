@@ -332,6 +332,22 @@ def decisions_table() -> str:
     return f"{_markdown(rows)}\n\n{note}"
 
 
+def step_table() -> str:
+    """Windows a second of a training step, by what makes it cheap."""
+    report = _result("training_step.json")
+    sizes = list(dict.fromkeys(row["size"] for row in report["rows"]))
+    rates: dict[str, list[str]] = {}
+    for row in report["rows"]:
+        *_, most = each = row["windows_per_second"]
+        rates.setdefault(row["way"], []).append(f"{np.median(each):.1f} ({each[0]:.1f} to {most:.1f})")
+    env = ", ".join(f"{name} {number}" for name, number in report["env"].items())
+    note = (
+        f"Windows a second, median and range of turns; batch {report['batch']}, {report['threads']} threads, bf16; "
+        f"{report['machine']['cpu']}; {env}. Command: `{report['command']}`."
+    )
+    return f"{_markdown([['what is done', *sizes], *([way, *each] for way, each in rates.items())])}\n\n{note}"
+
+
 def pages() -> dict[str, dict[str, Callable[[], str]]]:
     """The pages with blocks and what makes each block; only of results that are there."""
     readme = {"accuracy": accuracy_table}
@@ -343,7 +359,11 @@ def pages() -> dict[str, dict[str, Callable[[], str]]]:
         readme["ablation"] = _ablation_block
     if _result(LEAK):
         readme["leak"] = _leak_block
-    training = {"decisions": decisions_table} if _result("decisions_val.json") else {}
+    training = {}
+    if _result("decisions_val.json"):
+        training["decisions"] = decisions_table
+    if _result("training_step.json"):
+        training["step"] = step_table
     return {"README.md": readme, "benchmarks/training/README.md": training}
 
 

@@ -1,0 +1,29 @@
+"""The measurement of a training step, on tiny pictures; what it gives for real ones is in benchmarks/results."""
+
+import json
+
+import pytest
+
+pytest.importorskip("accelerate")
+
+from benchmarks import training_step  # noqa: E402 (it needs the library asked for above)
+
+
+def test_every_way_is_measured_in_turns(tmp_path, monkeypatch):
+    monkeypatch.setattr(training_step, "SIZES", {"small": (32, 64)})
+    asked = []
+
+    def measured(function, *arguments):
+        asked.append(arguments)
+        return 10.0 * len(asked)
+
+    monkeypatch.setattr(training_step, "in_own_process", measured)
+    training_step.main(["--repeats", "2", "--output", str(tmp_path / "out.json")])
+    assert asked == 2 * [((32, 64), *way) for way in training_step.WAYS.values()]
+    rows = json.loads((tmp_path / "out.json").read_text())["rows"]
+    assert [row["windows_per_second"] for row in rows] == [[10, 40], [20, 50], [30, 60]]
+
+
+def test_a_step_takes_some_time(monkeypatch):
+    monkeypatch.setattr(training_step, "STEPS", 1)
+    assert training_step.windows_per_second((32, 64), keep=False, short=True) > 0
