@@ -54,12 +54,12 @@ def candidates(tracker: BallTracker, clip: Clip) -> dict[str, tuple[Candidates, 
     return made
 
 
-def decide(found: Candidates, decision: str, threshold: float) -> np.ndarray:
+def decide(found: Candidates, decision: str, threshold: float, width: int) -> np.ndarray:
     """(N, 2) positions in pixels of the network's input, NaN where there is no ball."""
     if decision == ALONE:
-        balls = [ball for frame in found for ball in linked([frame], threshold)]
+        balls = [ball for frame in found for ball in linked([frame], threshold, width=width)]
     else:
-        balls = linked(found, threshold, LAGS[decision])
+        balls = linked(found, threshold, LAGS[decision], width=width)
     return np.array([NONE if ball is None else (ball.x, ball.y) for ball in balls])
 
 
@@ -78,7 +78,7 @@ def best_threshold(tracker: BallTracker, clips: Sequence[Clip], found: Sequence[
     def f1(threshold: float) -> float:
         total = Counts()
         for clip, each in zip(clips, found, strict=True):
-            part = score(tracker, clip, decide(each, decision, threshold))
+            part = score(tracker, clip, decide(each, decision, threshold, tracker.config.width))
             total += count(part.predicted, part.labelled)
         return total.f1
 
@@ -104,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for clip in val:
                 found, seconds = seen[clip.source][look]
                 began = time.perf_counter()
-                predicted = decide(found, decision, threshold)
+                predicted = decide(found, decision, threshold, tracker.config.width)
                 deciding.append(1000 * (time.perf_counter() - began) / len(found))
                 network.append(1000 * seconds / len(found))
                 parts.append(score(tracker, clip, predicted))

@@ -3,11 +3,12 @@
 Protocol `frame`: one prediction a frame by `BallTracker`, as a user gets it; right if less than 4 px away, in pixels of
 a 512 x 288 picture letterboxed like the network's input. Predictions in CSV files are measured in the same way.
 
-Protocol `paper`: every heatmap counts, as the papers count. Windows at every frame; each heatmap is decoded alone by
-`decode_reference` to whole pixels; the labels are scaled by 512 / width and 288 / height (no half pixel) and truncated
-to whole pixels; right if less than 4 px away. A ball whose place is not labelled is FP2 if one is predicted, FN if not.
-Weights of TrackNetV3 have its own decoder and up to and including 4 px, and no rectifier. 16:9 footage looks as it does
-to the papers' networks but for the kind of interpolation; other footage is letterboxed, not stretched.
+Protocol `paper`: every heatmap counts, as the papers count. Windows at every frame, of 512 x 288 pixels whatever size
+the network was made for; each heatmap is decoded alone by `decode_reference` to whole pixels; the labels are scaled by
+512 / width and 288 / height (no half pixel) and truncated to whole pixels; right if less than 4 px away. A ball whose
+place is not labelled is FP2 if one is predicted, FN if not. Weights of TrackNetV3 have its own decoder and up to and
+including 4 px, and no rectifier. 16:9 footage looks as it does to the papers' networks but for the kind of
+interpolation; other footage is letterboxed, not stretched.
 """
 
 import warnings
@@ -90,8 +91,9 @@ class SweepingTracker(BallTracker):
                 between.append(gap)
                 yield gap
 
-        yield from linked(noted(), self.threshold, lag, noted_gaps())
-        swept = (linked(seen, threshold, lag, between) for threshold in THRESHOLDS)
+        width = self.config.width
+        yield from linked(noted(), self.threshold, lag, noted_gaps(), width=width)
+        swept = (linked(seen, threshold, lag, between, width=width) for threshold in THRESHOLDS)
         for row in zip(*swept, strict=True):
             self.candidates.append([NONE if ball is None else (ball.x, ball.y) for ball in row])
 
@@ -170,12 +172,10 @@ def by_heatmap(
         What is scored at each of the thresholds.
 
     Raises:
-        ValueError: a network whose heatmaps are not of SIZE, or for which `starts` are of other windows.
+        ValueError: `starts` of windows that are not the network's.
         DatasetError: the footage has fewer frames than labels.
     """
     config = tracker.config
-    if (config.height, config.width) != SIZE:
-        raise ValueError(f"protocol paper counts pixels of 288 x 512 heatmaps, not of {config.height} x {config.width}")
     if starts is not None and config.frames != WINDOW:
         raise ValueError(f"the windows of this split hold {WINDOW} frames, those of {config.model} {config.frames}")
     is_v3 = config.model == "tracknet_v3"

@@ -71,7 +71,8 @@ class Window:
         found = heat[y, x] > max(self.threshold, UNDECIDED)
         draft = Detection(float(x), float(y), float(heat[y, x])) if found else None
         # As the tracker decides where it knows nothing of the frames around.
-        return draft, next(linked([peaks(self.refined(frame))], self.threshold))
+        refined = self.refined(frame)
+        return draft, next(linked([peaks(refined)], self.threshold, width=refined.shape[1]))
 
 
 def window_of(row: int, count: int, length: int = 3) -> int:

@@ -32,13 +32,13 @@ def test_a_mirrored_look_is_turned_back(tmp_path):
     clip = Clip("c", "tennis", "g", "", tmp_path, xy, np.ones(6, np.int8), np.zeros(6, np.int8))
     for found, seconds in decisions.candidates(tracker, clip).values():
         assert seconds > 0
-        np.testing.assert_allclose(decisions.decide(found, decisions.ALONE, 0.5), xy, atol=0.6)
+        np.testing.assert_allclose(decisions.decide(found, decisions.ALONE, 0.5, 512), xy, atol=0.6)
 
 
 def test_alone_means_that_no_other_frame_matters():
     flash = [[], [], [Detection(9.0, 9.0, 0.8)], [], []]
-    assert np.isfinite(decisions.decide(flash, decisions.ALONE, 0.5)[2]).all()
-    assert np.isnan(decisions.decide(flash, "path, all frames", 0.5)).all()
+    assert np.isfinite(decisions.decide(flash, decisions.ALONE, 0.5, 512)[2]).all()
+    assert np.isnan(decisions.decide(flash, "path, all frames", 0.5, 512)).all()
 
 
 def test_the_best_threshold_is_that_of_the_clips(tmp_path):

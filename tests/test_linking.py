@@ -1,13 +1,17 @@
 """One ball through time from the peaks of each frame."""
 
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
 
+from tracknetv5 import linking
 from tracknetv5.heatmaps import Detection
-from tracknetv5.linking import LAG, STRIDE, SWITCH, _log_odds, linked
+from tracknetv5.linking import LAG, STRIDE, SWITCH, _log_odds
 
+WIDTH = 512  # pixels of the picture
+linked = partial(linking.linked, width=WIDTH)
 ANYTHING = [[], [(10.0, 10.0, 0.9)], [(12.0, 10.0, 0.6), (90.0, 80.0, 0.7)], [(200.0, 9.0, 0.3), (14.0, 9.0, 0.2)]]
 
 
@@ -42,6 +46,12 @@ def test_a_ball_may_go_farther_in_a_longer_time():
     assert scores(linked(repeated, 0.5)) == [0.9] * 24
 
 
+def test_how_far_a_ball_may_go_is_a_share_of_the_picture():
+    frames = detections([[(60.0 * k, 50.0, 0.9)] for k in range(8)])
+    assert scores(linked(frames, 0.5)) == [0.0] * 8
+    assert scores(linked(frames, 0.5, width=2 * WIDTH)) == [0.9] * 8
+
+
 def test_nothing_follows_from_nothing():
     assert list(linked([], 0.5)) == []
     assert list(linked([[], []], 0.5)) == [None, None]
@@ -59,7 +69,7 @@ def cost(path, frames, threshold) -> float:
                 total += SWITCH
             elif chosen is not None:
                 a, b = frames[k - 1][before], frames[k][chosen]
-                total += min(np.hypot(a.x - b.x, a.y - b.y) ** 2 / STRIDE**2, 2 * SWITCH)
+                total += min(np.hypot(a.x - b.x, a.y - b.y) ** 2 / (STRIDE * WIDTH) ** 2, 2 * SWITCH)
     return total
 
 

@@ -186,9 +186,10 @@ def test_a_target_without_place_and_a_frame_without_row(tmp_path):
     assert by_frame(make_tracker(), clip).frame.tolist() == [0, 3]
 
 
-def test_heatmaps_of_another_size_are_refused(tennis):
-    with pytest.raises(ValueError, match="not of 144 x 256"):
-        by_heatmap(make_tracker(height=144, width=256), read_clips(tennis)[0])
+def test_a_network_for_another_size_sees_the_size_of_the_papers(tennis):
+    tracker = make_tracker(height=144, width=256)
+    assert by_heatmap(tracker, read_clips(tennis)[0])[0].outcome.tolist() == ["tp"] * 18
+    assert {tuple(frames.shape[-2:]) for frames, _ in tracker.model.seen} == {SIZE}
 
 
 def test_windows_of_another_length_are_not_those_of_the_split(tennis):

@@ -18,7 +18,7 @@ from tracknetv5.heatmaps import Detection
 LAG = 8  # frames after which no later frame is waited for: longer changes no more on the footage it was chosen on
 # Chosen on training clips; benchmarks/decisions.py measures what it all gives.
 SWITCH = 3.0  # cost of appearing, and of vanishing, in log-odds
-STRIDE = 25.0  # pixels of the network's input: moving so far in 1 / RATE seconds costs 1, twice as far 4
+STRIDE = 25 / 512  # of the picture's width: moving so far in 1 / RATE seconds costs 1, twice as far 4
 RATE = 30.0  # frames a second of most of that footage
 STANDING = 4.0  # frames of 1 / RATE seconds; a picture shown for longer does not let the ball jump farther
 CERTAIN = 1e-4  # probabilities count as no nearer to 0 and 1 than this
@@ -29,6 +29,8 @@ def linked(
     threshold: float,
     lag: int | None = LAG,
     gaps: Iterable[float] | None = None,
+    *,
+    width: int,
 ) -> Iterator[Detection | None]:
     """The ball in each frame of one shot, None where there is none.
 
@@ -42,6 +44,7 @@ def linked(
             the frames before it alone.
         gaps: for each frame the time since the one before it, in frames of 1 / RATE seconds (that of the first counts
             for nothing); None for a footage of that rate. Asked for after the frame's candidates.
+        width: of the network's input, in the pixels of the candidates.
     """
     base = _log_odds(threshold)
     # Of the frames not decided yet: what may be there, and for each of it, and first for nothing, which entry of the
@@ -73,7 +76,7 @@ def linked(
             cost = np.zeros((len(worth), len(gain)))
             cost[0, 1:] = cost[1:, 0] = SWITCH
             moved = np.linalg.norm(before[:, None] - places, axis=2)
-            cost[1:, 1:] = np.minimum((moved / (STRIDE * elapsed)) ** 2, 2 * SWITCH)
+            cost[1:, 1:] = np.minimum((moved / (STRIDE * width * elapsed)) ** 2, 2 * SWITCH)
             paths = worth[:, None] - cost
             leads = paths.argmax(0)
             worth = paths.max(0) + gain

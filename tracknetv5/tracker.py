@@ -364,7 +364,8 @@ class BallTracker(HeatmapPredictor, ModelHubMixin):
             gaps: as in `linked`.
         """
         least = min(LEAST, self.threshold)
-        return linked((peaks(heatmap, least) for heatmap in heatmaps), self.threshold, lag, gaps)
+        found = (peaks(heatmap, least) for heatmap in heatmaps)
+        return linked(found, self.threshold, lag, gaps, width=self.config.width)
 
     def _by_shot(
         self, shown: Iterable[Shown], background: Tensor | None, batch: int

@@ -47,7 +47,7 @@ def validate(
         seen[clip.sport] += int(visible.sum())
         scores = []
         for threshold in THRESHOLDS:
-            balls = linked(candidates, threshold)
+            balls = linked(candidates, threshold, width=size[1])
             predicted = np.array([(ball.x, ball.y) if ball else (np.nan, np.nan) for ball in balls])
             scores.append(count(predicted[scored], truth[scored]))
         counts[clip.sport] = [a + b for a, b in zip(counts[clip.sport], scores, strict=True)]
