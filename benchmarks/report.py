@@ -309,8 +309,8 @@ def speed_tables() -> str:
             latency.markdown(report["rows"]),
             f"Split `{report['split']}`, from decoded frames to positions; load of the machine at the start "
             f"{report['machine']['load_at_start']:.1f}. `delay`: further frames that are waited for; `offline`: "
-            f"windows of `track`. Latency is the time for a frame and that wait; too slow are frames that take longer "
-            f"than a 30th of a second: where most do, frames are dropped and the latency does not hold. "
+            f"windows of `track`. Latency is the time from a frame's coming to its point, and dropped are frames that "
+            f"a newer one has replaced before they were looked at: both follow from the time that each frame takes. "
             f"Command: `{report['env']['command']}`.",
         ]
     return "\n\n".join(parts)

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from benchmarks import latency
@@ -26,13 +27,22 @@ def test_one_row_for_each_step_and_delay(data, tmp_path, weights, monkeypatch, c
     report = json.loads((tmp_path / "x.json").read_text())
     rows = report["rows"]
     assert [(clip["clip"], clip["scored"]) for clip in report["data"]] == [("tennis/a", 10)]
-    ways = [("offline", 3, 7), ("offline", 1, 7), (1, 1, 7), (0, 1, 7)]
+    ways = [("offline", 3, 7), ("offline", 1, 7), (1, 2, 7), (1, 1, 7), (0, 1, 7)]
     assert [(row["delay"], row["step"], row["frames"]) for row in rows] == ways
     assert "latency_ms_median" not in rows[0] and rows[0]["frames_per_second"] == 50
-    assert [row["frame_ms_median"] for row in rows[2:]] == [20, 20]
-    assert [row["latency_ms_95"] for row in rows[2:]] == [53.33, 20]
-    assert rows[2]["share_slower_than_they_come"] == 0
+    assert [row["frame_ms_mean"] for row in rows[2:]] == [20, 20, 20]
+    assert [row["latency_ms_median"] for row in rows[2:]] == [20, 53.33, 20]  # every second frame waits; all; none
+    assert [row["latency_ms_95"] for row in rows[2:]] == [53.33, 53.33, 20]
+    assert rows[2]["dropped"] == 0
     assert "| torch | float32 | offline | 3 | 50.0 |" in capsys.readouterr().out
+
+
+def test_frames_that_come_too_fast_are_dropped():
+    late, dropped = latency.at_rate([0.045] * 4, [0, 1, 0, 0])  # looked at are frames 0, 1, 2 and 4
+    np.testing.assert_allclose(late, [0.045, 0.135 - 1 / 30, 0.135 - 2 / 30, 0.18 - 4 / 30])
+    assert dropped == pytest.approx(1 / 5)
+    late, dropped = latency.at_rate([0.06, 0.002] * 4, [0] * 8)  # a slow one and a fast one: none is lost
+    assert dropped == 0 and late.max() == pytest.approx(0.06)
 
 
 def test_16_bits_are_for_torch(data, tmp_path, weights, monkeypatch):
@@ -46,7 +56,7 @@ def test_16_bits_are_for_torch(data, tmp_path, weights, monkeypatch):
         ("torch", "bfloat16"),
         ("onnx", "float32"),
     ]
-    assert [way.delay for way in seen] == [None, 1, 0] * 3
+    assert [(way.delay, way.step) for way in seen] == [(None, 3), (1, 2), (1, 1), (0, 1)] * 3
 
 
 def test_what_a_delay_finds_is_what_is_scored(data, weights, monkeypatch):

@@ -213,7 +213,8 @@ def test_a_repeated_frame_is_answered_as_the_one_it_repeats_and_fills_no_place_i
     for window in greys(tracker):
         steps = np.diff(window)
         assert set(steps[np.flatnonzero(steps)[:1].sum() :]) <= {0, 1} and window[-1] - window[0] <= 2
-    assert [window[-1] - 100 for window in greys(tracker)] == ([2, 3, 4, 5] if delay is None else [0, 1, 2, 3, 4, 5])
+    ends = {None: [2, 3, 4, 5], 0: [0, 1, 2, 3, 4, 5], 1: [0, 2, 4, 5], 2: [1, 2, 5]}[delay]
+    assert [window[-1] - 100 for window in greys(tracker)] == ends
 
 
 @pytest.mark.parametrize("delay", [None, 0, 1, 2])
@@ -229,9 +230,21 @@ def test_a_flash_is_no_ball_however_often_its_frame_is_repeated(times, delay):
     assert [point.frame for point in points if point.xy] == []
 
 
-@pytest.mark.parametrize("delay", [0, 1, 2])
-def test_a_point_comes_with_its_delay_from_the_newest_window(delay):
-    config = WeightsConfig(model="", options={}, height=8, width=8, frames=3, threshold=0.05)
+@pytest.mark.parametrize(
+    ("delay", "step", "waits", "windows"),
+    [
+        (0, 1, [0, 0, 0, 0, 0, 0, 0], 7),
+        (0, 3, [0, 0, 0, 0, 0, 0, 0], 7),
+        (1, 1, [1, 1, 1, 1, 1, 1, 0], 6),
+        (1, 2, [1, 0, 1, 0, 1, 0, 0], 4),
+        (1, 3, [1, 0, 1, 0, 1, 0, 0], 4),
+        (2, 1, [2, 2, 2, 2, 2, 1, 0], 5),
+        (2, 2, [2, 1, 2, 1, 2, 1, 0], 3),
+        (2, 3, [2, 1, 0, 2, 1, 0, 0], 3),
+    ],
+)
+def test_a_point_comes_with_its_delay_from_the_newest_window(delay, step, waits, windows):
+    config = WeightsConfig(model="", options={}, height=8, width=8, frames=3, step=step, threshold=0.05)
     tracker, seen = BallTracker(Position(), config), 0
 
     def frames():
@@ -240,9 +253,10 @@ def test_a_point_comes_with_its_delay_from_the_newest_window(delay):
             seen += 1
             yield np.full((8, 8, 3), 10 * k, np.uint8)
 
-    for point in tracker.stream(frames(), delay=delay):
-        assert seen - 1 == min(point.frame + delay, 6)
-        assert point.score == pytest.approx((3 - min(delay, 6 - point.frame)) / 10)
+    for point, wait in zip(tracker.stream(frames(), delay=delay), waits, strict=True):
+        assert seen - 1 == point.frame + wait
+        assert point.score == pytest.approx((3 - wait) / 10)
+    assert len(tracker.model.calls) == windows
 
 
 @pytest.mark.parametrize("delay", [None, 0, 1, 2])
@@ -305,6 +319,7 @@ class Position(Redness):
     """The heat is a frame's position in its window, in tenths from 0.1 on."""
 
     def forward(self, frames):
+        self.calls.append((frames, None))
         heat = torch.arange(1, self.options.frames + 1) / 10
         return torch.logit(heat)[None, :, None, None].expand(frames[:, :, 0].shape)
 

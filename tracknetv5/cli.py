@@ -153,6 +153,7 @@ def live(
     source: Annotated[str, typer.Argument(help="A camera's number, an RTSP or HTTP address, or a file, played.")],
     weights: Annotated[str | None, typer.Option(help="Folder, .onnx file, Hub id; default: the bundled ones.")] = None,
     delay: Annotated[int, typer.Option(help="Frames to wait before answering: 1 is surer, 0 is at once.")] = 1,
+    step: Annotated[int | None, typer.Option(min=1, help="Frames between windows, if the delay allows so many.")] = None,
     threshold: Annotated[float | None, typer.Option(help="Heat above which a peak is a ball, between 0 and 1.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
     runtime: Annotated[str, typer.Option(help="auto, torch or onnx (extra: onnx).")] = "auto",
@@ -171,7 +172,13 @@ def live(
     feed, looked, seen, reported, shown = LiveSource(source), 0, 0, 0, time.monotonic()
     try:
         tracker = BallTracker.from_pretrained(
-            weights, device=device, runtime=runtime, precision=precision, compiled=compiled, threshold=threshold
+            weights,
+            device=device,
+            runtime=runtime,
+            precision=precision,
+            compiled=compiled,
+            threshold=threshold,
+            step=step,
         )
         for point in tracker.follow(feed, delay=delay):
             x, y = point.xy or (None, None)

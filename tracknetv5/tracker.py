@@ -249,10 +249,12 @@ class BallTracker(HeatmapPredictor, ModelHubMixin):
 
         Args:
             frames: (H, W, 3) uint8 RGB, all of one size, with square pixels; frame numbers count them from 0.
-            delay: after how many further frames a point comes, decided from what is there by then alone. 0: at once,
-                from the last heatmap of a window that ends with the frame; 1: when the next one is there, from the last
-                heatmap but one; up to the window's length less 1, one window a frame. None: windows as in `track`, and
-                as there LAG frames more (linking.py) that may speak for a ball or against it.
+            delay: after how many further frames, at the latest, a point comes, decided from what is there by then
+                alone. 0: at once, from the last heatmap of a window that ends with the frame; 1: when the next one is
+                there; up to the window's length less 1. Windows begin every `step` frames, or more often where the
+                delay asks for it: with a step of 2 and a delay of 1, every second frame, which waits for the next one,
+                and that one does not wait. None: windows as in `track`, and as there LAG frames more (linking.py) that
+                may speak for a ball or against it.
             background: (H, W, 3) uint8 RGB, the scene without what moves, for weights that need it
                 (`config.background`).
 
@@ -393,45 +395,49 @@ class BallTracker(HeatmapPredictor, ModelHubMixin):
     def _with_delay(
         self, shown: Iterable[Shown], background: Tensor | None, delay: int
     ) -> Iterator[tuple[Shown, np.ndarray]]:
-        """Each frame, `delay` frames later or at a cut if that is sooner, and its heatmap in the newest window.
+        """Each frame, at most `delay` frames later or at a cut if that is sooner, and its heatmap in the newest window.
 
         A repeated frame has the heatmap of the one it repeats. A window that would reach back beyond its shot repeats
         the shot's first picture.
         """
         length = self.config.frames
+        later = max(0, delay + 1 - self.step)  # frames of a window that the next one answers, having seen more
         recent = deque(maxlen=length)  # pictures of the shot, without repetitions
-        shot = heatmaps = None  # heatmaps: (T, H, W), of the window that ends with the newest picture
+        shot = heatmaps = None  # heatmaps: (T, H, W), of the last window
         heatmap = None  # of the last answer
-        count = 0  # pictures so far
+        count = ended = 0  # pictures so far, and when the last window was seen
         waiting = deque()  # (frame, its picture's number)
 
-        def answer() -> tuple[Shown, np.ndarray]:
-            nonlocal heatmap
-            frame, number = waiting.popleft()
-            if frame.image is not None:
-                heatmap = heatmaps[length - 1 - (count - number)]
-            return frame, heatmap
+        def answers(left: int) -> Iterator[tuple[Shown, np.ndarray]]:
+            """All but the last `left` of those that wait, by a window that ends with the newest picture."""
+            nonlocal heatmaps, heatmap, ended
+            due = [waiting.popleft() for _ in range(len(waiting) - left)]
+            if ended < count and any(frame.image is not None for frame, _ in due):
+                window = [recent[0]] * (length - len(recent)) + list(recent)
+                (heatmaps,) = self._infer([window], background)
+                ended = count
+            for frame, number in due:
+                if frame.image is not None:
+                    heatmap = heatmaps[length - 1 - (count - number)]
+                yield frame, heatmap
 
         for frame in shown:
             if frame.image is not None:
                 if frame.shot != shot:
-                    while waiting:
-                        yield answer()
+                    yield from answers(0)
                     recent.clear()
                     shot = frame.shot
                 recent.append(self._planes(frame.image))
-                window = [recent[0]] * (length - len(recent)) + list(recent)
-                (heatmaps,) = self._infer([window], background)
                 count += 1
             waiting.append((frame, count))
             if len(waiting) > delay:
-                yield answer()
-        while waiting:
-            yield answer()
+                yield from answers(later)
+        yield from answers(0)
 
     def _check_delay(self, delay: int) -> None:
         if not 0 <= delay < self.config.frames:
             raise ValueError(f"delay must lie between 0 and {self.config.frames - 1} frames, not {delay}")
+
 
 def _frames_between(before: Shown, frame: Shown) -> float:
     """The time between two frames, in frames of 1 / RATE seconds; without timestamps, by their numbers."""
