@@ -21,7 +21,7 @@ from tracknetv5.training.config import OptimOptions, read_config
 from tracknetv5.training.loop import NORM_WINDOWS, Trainer, _divide, learning_rate
 from tracknetv5.training.loss import weighted_bce
 from tracknetv5.training.validate import THRESHOLDS, validate
-from tracknetv5.weights import load_weights, save_weights
+from tracknetv5.weights import WeightsConfig, load_weights, save_weights
 
 
 def test_loss_is_the_formula():
@@ -69,7 +69,6 @@ def test_learning_rate_rises_holds_and_falls():
         ("[data]\nroot='x'\nsize=288", "size must be a list of two"),
         ("[data]\nroot='x'\ncrop=[]", "crop must be a list of two"),
         ("[data]\nroot='x'\ncrop=[0, 64]", "crop must be above 0"),
-        ("[data]\nroot='x'\ncrop=[320, 64]", "crop must fit into the size"),
         ("[data]\nroot='x'\nhold_out='court'", "hold_out must be a list of strings"),
         ("[data]\nroot='x'\nhold_out=[1]", "hold_out must be a list of strings"),
         ("[data]\nroot='x'\n[optim]\nwindows='many'", r"\[optim\] windows must be a whole number, not 'many'"),
@@ -231,6 +230,21 @@ def test_a_run_starts_from_given_weights_and_keeps_what_holds_of_them(tmp_path, 
     assert (facts.threshold, facts.sports) == (0.35, ("padel", "tennis"))
     assert facts.training_data == f"Went on from {weights}: Footage of others."
     assert facts.provenance == f"Went on from {weights}: somebody"
+    assert (facts.height, facts.width) == (32, 64)
+
+
+@pytest.mark.parametrize(("init", "size"), [("", (288, 512)), ("weights", (64, 96))])
+def test_pictures_have_the_size_of_the_weights_that_a_run_starts_from(tmp_path, rallies, init, size):
+    config = write_config(tmp_path, rallies, "sized", 2)
+    if init:
+        init = str(tmp_path / init)
+        facts = WeightsConfig(model=config.model.name, options={}, height=64, width=96)
+        save_weights(create_model(config.model.name, **config.model.options), init, facts)
+    config = replace(config, data=replace(config.data, size=None), model=replace(config.model, init=init))
+    assert Trainer(config).size == size
+    config = replace(config, data=replace(config.data, crop=(32, size[1] + 32)))
+    with pytest.raises(ValueError, match=rf"\[data\] crop must fit into the size \({size[0]}, {size[1]}\)"):
+        Trainer(config)
 
 
 def test_an_unknown_group_to_hold_out_is_named(tmp_path, rallies):

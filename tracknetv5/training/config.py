@@ -26,7 +26,6 @@ IN_WORDS = {
     tuple[str, ...]: "a list of strings",
     tuple[float, ...]: "a list of numbers",
     tuple[float, float]: "a list of two numbers",
-    tuple[int, int]: "a list of two whole numbers",
     tuple[int, int] | None: "a list of two whole numbers",
     Mapping: "a table",
     Mapping[str, float]: "a table of numbers",
@@ -48,7 +47,7 @@ class DataOptions:
     hold_out: tuple[str, ...] = ()  # groups (venues, matches) that are validated on and never trained on
     exclude: str = ""  # CSV of labels not to train on, columns clip ("sport/name") and frame; validation keeps them
     validate: str = ""  # split to validate on where nothing is held out; empty: none
-    size: tuple[int, int] = (288, 512)  # pixels (height, width) of the model's input
+    size: tuple[int, int] | None = None  # (height, width) of the model's input; None: as the weights it starts from
     crop: tuple[int, int] | None = None  # pixels; train on random parts of this size; None: whole frames
 
 
@@ -102,8 +101,6 @@ class TrainConfig:
             )
         if self.optim.precision not in PRECISIONS:
             raise ValueError(f"[optim] precision must be {' or '.join(PRECISIONS)}, not {self.optim.precision!r}")
-        if self.data.crop and any(part > whole for part, whole in zip(self.data.crop, self.data.size, strict=True)):
-            raise ValueError(f"[data] crop must fit into the size {self.data.size}, not {self.data.crop}")
         if self.augment.scale[0] > self.augment.scale[1]:
             raise ValueError(f"[augment] scale must be (least, most), not {self.augment.scale}")
         if (sports := self.sampling.sports) and not any(sports.values()):

@@ -59,24 +59,39 @@ class Trainer:
             ValueError: the data, the weights to start from or the model's options do not fit.
         """
         self.config, optim = config, config.optim
+        init = config.model.init
+        start = read_config(resolve(init)) if init else WeightsConfig(model=config.model.name, options={})
+        self.size = config.data.size or (start.height, start.width)  # pixels of the network's input
+        if config.data.crop and any(part > whole for part, whole in zip(config.data.crop, self.size, strict=True)):
+            raise ValueError(f"[data] crop must fit into the size {self.size}, not {config.data.crop}")
         self.folder = Path(config.output.folder)
         self.cache = Path(config.data.cache)
         self.accelerator = Accelerator(mixed_precision=optim.precision)
         torch.manual_seed(optim.seed)
         training, self.held_out = _divide(config)
         try:
-            model = create_model(config.model.name, pretrained=config.model.init or None, **config.model.options)
+            model = create_model(config.model.name, pretrained=init or None, **config.model.options)
         except (TypeError, RuntimeError, AssertionError) as error:  # torch's layers raise any of these
             raise ValueError(f"[model] options {dict(config.model.options)}: {error}") from error
         self.length = model.options.frames
-        self.facts = _facts(config, self.length, {clip.sport for clip in training})
+        self.facts = WeightsConfig(
+            model=config.model.name,
+            options={},
+            height=self.size[0],
+            width=self.size[1],
+            frames=self.length,
+            threshold=start.threshold,  # chosen for other weights, it is a better guess than none
+            training_data=f"Went on from {init}: {start.training_data}" if init else NOT_STATED,
+            sports=sorted({clip.sport for clip in training}.union(start.sports)),
+            provenance=f"Went on from {init}: {start.provenance}" if init else NOT_STATED,
+        )
         model = model.train().to(self.accelerator.device, memory_format=torch.channels_last)
         self.ema = ModelEmaV3(model, decay=optim.ema, use_warmup=True)
         self.dataset = WindowDataset(
             training,
             count=optim.windows,
             length=self.length,
-            size=config.data.size,
+            size=self.size,
             crop=config.data.crop,
             cache=self.cache,
             augmentation=config.augment,
@@ -204,31 +219,13 @@ class Trainer:
     def validate(self) -> None:
         """Append the scores of the averaged weights on the clips held out to `validation.jsonl`."""
         if self.held_out and self.accelerator.is_main_process:
-            scores = validate(self.averaged(), self.held_out, size=self.config.data.size, cache=self.cache)
+            scores = validate(self.averaged(), self.held_out, size=self.size, cache=self.cache)
             line = {"windows": self.progress.windows, "hours": round(self.progress.seconds / 3600, 3)} | {
                 name: round(value, 4) for name, value in scores.items()
             }
             with (self.folder / "validation.jsonl").open("a") as file:
                 file.write(json.dumps(line) + "\n")
             self.accelerator.print(line)
-
-
-def _facts(config: TrainConfig, frames: int, sports: set[str]) -> WeightsConfig:
-    """What is known of the weights before they are trained, with what holds on of those that the run starts from."""
-    height, width = config.data.size
-    init = config.model.init
-    start = read_config(resolve(init)) if init else WeightsConfig(model=config.model.name, options={})
-    return WeightsConfig(
-        model=config.model.name,
-        options={},
-        height=height,
-        width=width,
-        frames=frames,
-        threshold=start.threshold,  # chosen for other weights, it is a better guess than none
-        training_data=f"Went on from {init}: {start.training_data}" if init else NOT_STATED,
-        sports=sorted(sports.union(start.sports)),
-        provenance=f"Went on from {init}: {start.provenance}" if init else NOT_STATED,
-    )
 
 
 def _divide(config: TrainConfig) -> tuple[list[Clip], list[Clip]]:
