@@ -27,7 +27,6 @@ from tracknetv5.geometry import Letterbox
 from tracknetv5.heatmaps import Detection, decode_reference, decode_reference_v3, peaks
 from tracknetv5.linking import LAG, linked
 from tracknetv5.metrics import TOLERANCE, outcomes
-from tracknetv5.rectify import rectify
 from tracknetv5.tracker import BallTracker
 from tracknetv5.trajectory import Trajectory
 from tracknetv5.video import probe
@@ -101,16 +100,13 @@ class SweepingTracker(BallTracker):
 def by_frame(tracker: SweepingTracker, clip: Clip) -> Scored:
     """Protocol `frame`. Warns of labelled frames that do not decode: no ball was found there.
 
-    The candidates at each threshold are what the network says, before any rectifier fills gaps.
+    The candidates at each threshold are what the network says, before any gap is filled.
     """
     tracker.candidates = []
     if clip.source.is_dir():
         background = median_background(clip.images()) if tracker.config.background else None
         points = list(tracker.stream(clip.images(), background=background))
-        trajectory = Trajectory.from_points(points, size=clip.size)
-        if tracker.rectifier is not None:
-            network, facts = tracker.rectifier
-            trajectory = rectify(trajectory, network, facts.window_weights)
+        trajectory = tracker.complete(Trajectory.from_points(points, size=clip.size))
     else:
         trajectory = tracker.track(clip.source)
     letterbox = Letterbox(clip.size, (tracker.config.height, tracker.config.width))

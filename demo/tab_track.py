@@ -12,6 +12,7 @@ from demo import charts, guard, models, parts, uploads, words
 from demo.runs import Runs
 from demo.tracking import Cancelled, Progress, Result, run
 from tracknetv5.draw import STYLES
+from tracknetv5.trajectory import GAP
 from tracknetv5.video import VideoError
 
 EXAMPLES = Path(__file__).parent / "examples"
@@ -139,7 +140,7 @@ def _settings() -> list[gr.components.Component]:
             info="0 is as usual. Lower finds fainter balls, and more things that are none. Costs nothing.",
         )  # fmt: skip
         gaps = gr.Slider(
-            0, 10, value=0, step=1, label="Fill gaps of up to so many frames",
+            0, 20, value=GAP, step=1, label="Fill gaps of up to so many frames",
             info="Where the flight before and after a gap fit together. Such points are marked. Costs nothing.",
         )  # fmt: skip
         draw = gr.Checkbox(True, label="Make the video with the ball marked", info="About half of the waiting time.")
@@ -279,7 +280,7 @@ def track(
     weights: str | None = None,
     looks: int = 0,
     threshold: float = 0,
-    gaps: int = 0,
+    gaps: int = GAP,
     draw: bool = True,
     style: str = STYLES[0],
 ) -> Iterator[tuple[str, str | None, str]]:

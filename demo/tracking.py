@@ -20,9 +20,8 @@ from tracknetv5.background import median_background
 from tracknetv5.draw import STYLES
 from tracknetv5.geometry import Letterbox
 from tracknetv5.overlay import write_overlay
-from tracknetv5.rectify import rectify
 from tracknetv5.tracker import BallTracker
-from tracknetv5.trajectory import Point, Trajectory
+from tracknetv5.trajectory import GAP, Point, Trajectory
 from tracknetv5.video import Frame, VideoWarning, read_frames
 
 # Drawing and encoding keep one core busy each; no more of them at a time than a small machine has cores.
@@ -149,7 +148,7 @@ def _ended(work: Future, cancel: threading.Event) -> None:
 
 
 def detect(
-    tracker: BallTracker, job: Job, cancel: threading.Event
+    tracker: BallTracker, job: Job, cancel: threading.Event, fill_gaps: int = GAP
 ) -> Generator[Progress, None, tuple[Trajectory, float, str | None]]:
     """Track; yields several times a second, returns the trajectory, frames per second, and where the file is damaged.
 
@@ -167,10 +166,7 @@ def detect(
     finally:
         INFERENCE.submit(detector.close)
     rate = len(detector) / (time.monotonic() - started)
-    trajectory = detector.trajectory()
-    if tracker.rectifier is not None:
-        network, facts = tracker.rectifier
-        trajectory = INFERENCE.submit(rectify, trajectory, network, facts.window_weights).result()
+    trajectory = INFERENCE.submit(tracker.complete, detector.trajectory(), fill_gaps).result()
     return trajectory, rate, detector.warning
 
 
@@ -180,7 +176,7 @@ def run(
     folder: Path,
     cancel: threading.Event,
     *,
-    fill_gaps: int = 0,
+    fill_gaps: int = GAP,
     overlay: bool = True,
     style: str = STYLES[0],
 ) -> Iterator[Progress | Result]:
@@ -193,8 +189,7 @@ def run(
         VideoError: nothing in the video decodes.
     """
     started = time.monotonic()
-    trajectory, rate, warning = yield from detect(tracker, job, cancel)
-    trajectory = trajectory.fill_gaps(fill_gaps)
+    trajectory, rate, warning = yield from detect(tracker, job, cancel, fill_gaps)
 
     stem = job.info.path.stem
     files = {kind: folder / f"{stem}{end}" for kind, end in _ENDINGS.items()}

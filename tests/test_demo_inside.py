@@ -8,16 +8,17 @@ import torch
 
 from tracknetv5 import BallTracker
 from tracknetv5.data.synthetic import write_rally
+from tracknetv5.geometry import Letterbox
 from tracknetv5.video import read_frames
 
 pytest_plugins = ["demo_page"]
-FRAMES = 24
+FRAMES, SIZE = 24, (288, 512)
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
     path = tmp_path_factory.mktemp("clips") / "rally.mp4"
-    write_rally(path, frames=FRAMES, size=(288, 512), seed=0)
+    write_rally(path, frames=FRAMES, size=SIZE, seed=0)
     return path
 
 
@@ -54,8 +55,11 @@ def test_arrow_keys_step_and_the_words_follow(page):
 
 
 def test_values_under_the_pointer_are_the_networks(page, clip, page_weights):
+    tracker = BallTracker.from_pretrained(page_weights)
+    letterbox = Letterbox(SIZE, (tracker.config.height, tracker.config.width))
     page.get_by_label("Zoom in on the ball").uncheck()
-    page.wait_for_function("document.querySelector('#inside-decision img').getAttribute('width') === '512'")
+    whole = f"document.querySelector('#inside-decision img').getAttribute('width') === '{letterbox.model[1]}'"
+    page.wait_for_function(whole)
     page.locator("#inside-decision img").first.hover(position={"x": 100, "y": 60})
     page.wait_for_selector("#inside-readout td")
     names = page.locator("#inside-readout thead th").all_inner_texts()
@@ -65,8 +69,8 @@ def test_values_under_the_pointer_are_the_networks(page, clip, page_weights):
     chosen = frame(page)
 
     start = chosen // 3 * 3
-    images = np.stack([f.image for f in read_frames(clip)][start : start + 3])
-    tracker = BallTracker.from_pretrained(page_weights)
+    images = [letterbox.apply(f.image) for f in read_frames(clip, size=letterbox.content[2:])]
+    images = np.stack(images[start : start + 3])
     with torch.inference_mode():
         seen = tracker.model.inspect(torch.from_numpy(images).permute(0, 3, 1, 2)[None].float() / 255)
     assert float(shown["Logit"]) == pytest.approx(seen.logits[0, chosen - start, y, x].item(), abs=0.02)

@@ -444,6 +444,12 @@ class Constant(nn.Module):
 WEIGHTS = WeightsConfig(model="inpaintnet", options={}, frames=16, height=None, width=None, ensemble="triangular")
 
 
+def test_gaps_in_flight_are_filled_unless_they_are_to_stay():
+    seen = path_with_gaps(20, [9, 10])
+    assert redness().complete(seen).source[8:12].tolist() == ["detected", "interpolated", "interpolated", "detected"]
+    assert not redness().complete(seen, fill_gaps=1).visible[[9, 10]].any()
+
+
 def test_the_repair_mask_covers_gaps_between_balls_below_the_top():
     trajectory = path_with_gaps(12, [0, 1, 4, 5, 8, 11])
     assert np.flatnonzero(repair_mask(trajectory)).tolist() == [0, 1, 4, 5, 8]  # not the gap at the end

@@ -109,7 +109,7 @@ def test_a_repeated_frame_neither_stops_the_ball_nor_hurries_it():
 def test_a_repeated_frame_is_no_second_look_at_the_flight():
     seen = trajectory(np.full((30, 2), 100.0), hidden=(11, 12))
     assert seen.fill_gaps(5).visible.all()
-    assert not replace(seen, repeats=(6, 7, 8, 9)).fill_gaps(5).visible[11:13].any()  # two looks are left before it
+    assert not replace(seen, repeats=range(1, 11)).fill_gaps(5).visible[11:13].any()  # one look is left before it
 
 
 # --- cuts
@@ -122,8 +122,8 @@ def test_nothing_leads_across_a_cut():
     assert seen.runs() == [(0, 11), (14, 19), (22, 24), (25, 29)]
     assert np.isnan(seen.speed()[25]) and not np.isnan(seen.speed()[24])
     filled = seen.fill_gaps(5)
-    assert np.flatnonzero(~filled.visible).tolist() == [12, 13, 20, 21]  # the second: 3 balls behind it in its shot
-    assert replace(seen, cuts=(13,)).fill_gaps(5).visible[[20, 21]].all()
+    assert np.flatnonzero(~filled.visible).tolist() == [12, 13]
+    assert not replace(seen, cuts=(13, 23)).fill_gaps(5).visible[[20, 21]].any()  # one ball behind it in its shot
     assert (filled.cuts, filled.repeats) == ((13, 25), (3,))
     assert not repair_mask(seen)[[12, 13]].any() and repair_mask(seen)[[20, 21]].all()
 
@@ -167,8 +167,9 @@ def test_a_bounce_in_the_gap_is_not_filled(hidden, at, noise):
     assert set(filled.source) == {"", "detected"}
 
 
-def test_a_slow_bounce_is_refused_when_the_points_are_exact():
-    assert not trajectory(bounce(at=14, speed=3.5), hidden=(13, 14, 15)).fill_gaps(5).visible.all()
+def test_a_slow_bounce_is_hardly_missed():
+    xy = bounce(at=14, speed=3.5)
+    np.testing.assert_allclose(trajectory(xy, hidden=(13, 14, 15)).fill_gaps(5).xy, xy, atol=0.014 * 720)
 
 
 def test_a_hit_in_the_gap_is_not_filled():
@@ -201,8 +202,8 @@ def test_unknown_times_fall_back_on_frames():
         ((12,), 0),
         ((0, 1), 5),  # nothing before
         ((28, 29), 5),  # nothing after
-        ((3, 4), 5),  # only three points before
-        ((8, 9, 10, 14, 15, 16), 5),  # the middle three points are too few for either gap
+        ((1, 2), 5),  # only one point before
+        ((8, 9, 10, 12, 13, 14), 5),  # the middle point is too few for either gap
     ],
 )
 def test_gaps_that_stay(hidden, max_frames):
@@ -218,7 +219,7 @@ def test_only_detected_points_count_as_seen():
 
 def test_tolerance_grows_with_the_frame():
     """The same disagreement in pixels is more in a small frame."""
-    xy, hidden = bounce(at=14, speed=1.6), (13, 14, 15)
+    xy, hidden = bounce(at=14, speed=9), (13, 14, 15)
     assert trajectory(xy, hidden=hidden, size=(2160, 3840)).fill_gaps(5).visible.all()
     assert not trajectory(xy, hidden=hidden, size=(360, 640)).fill_gaps(5).visible.all()
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from tracknetv5.trajectory import GAP
+
 if TYPE_CHECKING:
     from tracknetv5.tracker import BallTracker
 
@@ -65,7 +67,7 @@ def track(
         typer.Option(min=1, help="Frames between windows: as many as a window has is fast, 1 sees every frame often."),
     ] = None,
     threshold: Annotated[float | None, typer.Option(help="Heat above which a peak is a ball, between 0 and 1.")] = None,
-    fill_gaps: Annotated[int, typer.Option(min=0, metavar="N", help="Interpolate gaps of up to N frames.")] = 0,
+    fill_gaps: Annotated[int, typer.Option(min=0, metavar="N", help="Fill gaps in flight of up to N frames.")] = GAP,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
     runtime: Annotated[str, typer.Option(help="auto, torch or onnx (extra: onnx).")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
@@ -122,10 +124,8 @@ def _track_one(tracker: "BallTracker", video: Path, output: Path, fill_gaps: int
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", VideoWarning)
-            trajectory = tracker.track(video, progress=line)
+            trajectory = tracker.track(video, fill_gaps=fill_gaps, progress=line)
             rate = line.rate
-            if fill_gaps:
-                trajectory = trajectory.fill_gaps(fill_gaps)
             record.begin()
             write_whole(files[0], trajectory.to_csv)
             if overlay:

@@ -25,7 +25,7 @@ from tracknetv5.predictor import HeatmapPredictor
 from tracknetv5.rectify import rectify
 from tracknetv5.runtime import OnnxRuntime
 from tracknetv5.shots import Shown, watch
-from tracknetv5.trajectory import Point, Trajectory
+from tracknetv5.trajectory import GAP, Point, Trajectory
 from tracknetv5.video import Frame, VideoWarning, probe, read_frames
 from tracknetv5.weights import RECTIFIER, WeightsConfig, load_weights, resolve, save_weights
 
@@ -155,18 +155,20 @@ class BallTracker(HeatmapPredictor, ModelHubMixin):
         *,
         start: float = 0.0,
         length: float | None = None,
+        fill_gaps: int = GAP,
         progress: Callable[[int, int | None], None] | None = None,
     ) -> Trajectory:
         """The ball in every frame of a video file.
 
         Windows stay within a shot, a repeated frame is answered as the one it repeats, and the trajectory says where
-        either was seen. With a rectifier, gaps that it can fill are filled, and those points are `rectified`. A network
-        that takes a background gets the median of the part that is tracked, which is read once more for it.
+        either was seen. A network that takes a background gets the median of the part that is tracked, which is read
+        once more for it.
 
         Args:
             video: a file that PyAV decodes.
             start: seconds into the video where tracking begins.
             length: seconds to track; None for the rest.
+            fill_gaps: as in `complete`.
             progress: called as progress(frames done, frames in all or None where the file does not say).
 
         Raises:
@@ -180,11 +182,18 @@ class BallTracker(HeatmapPredictor, ModelHubMixin):
                 points.append(point)
                 if progress is not None:
                     progress(len(points), total)
-        trajectory = Trajectory.from_points(points, size=(info.height, info.width), fps=info.fps)
-        if self.rectifier is None:
-            return trajectory
-        network, facts = self.rectifier
-        return rectify(trajectory, network, facts.window_weights)
+        return self.complete(Trajectory.from_points(points, size=(info.height, info.width), fps=info.fps), fill_gaps)
+
+    def complete(self, trajectory: Trajectory, fill_gaps: int = GAP) -> Trajectory:
+        """What `track` makes of the points that were detected: a copy with those gaps filled that can be.
+
+        First by the rectifier, if there is one: those points are `rectified`. Then gaps of up to `fill_gaps` frames in
+        which the ball flies on as it flew, as `Trajectory.fill_gaps` says: those are `interpolated`.
+        """
+        if self.rectifier is not None:
+            network, facts = self.rectifier
+            trajectory = rectify(trajectory, network, facts.window_weights)
+        return trajectory.fill_gaps(fill_gaps)
 
     def detect(
         self,
