@@ -28,7 +28,7 @@ from benchmarks.inputs import weights_and_footage
 from tracknetv5.data.readers import HIDDEN, OCCLUDED, UNLABELLED, VISIBLE, Clip
 from tracknetv5.draw import heat_overlay
 from tracknetv5.geometry import Letterbox
-from tracknetv5.metrics import TOLERANCE, outcomes
+from tracknetv5.metrics import SIZE, TOLERANCE, outcomes
 from tracknetv5.tracker import BallTracker
 
 CROP = 48  # pixels; side of the square around the ball that the page shows and the rules look at
@@ -68,6 +68,7 @@ def looks(tracker: BallTracker, clip: Clip) -> Iterator[tuple[Look, list[np.ndar
     images = list(clip.images(size))  # clips of a data set are short
     truth = Letterbox(clip.size, size).to_model(clip.xy)
     truth[clip.visibility != VISIBLE] = np.nan
+    unit = Letterbox(clip.size, size).content[2] / Letterbox(clip.size, SIZE).content[2]
     rows, columns = np.mgrid[: size[0], : size[1]]
     waiting = deque()  # heatmaps of the few frames that are not decided yet
 
@@ -81,18 +82,22 @@ def looks(tracker: BallTracker, clip: Clip) -> Iterator[tuple[Look, list[np.ndar
         if number >= len(clip) or clip.visibility[number] == UNLABELLED:
             continue
         at = np.array([found.x, found.y] if found else [np.nan, np.nan])
-        outcome = str(outcomes(at[None], truth[number][None])[0])
+        outcome = str(outcomes(at[None], truth[number][None], TOLERANCE * unit)[0])
         x, y = truth[number]
-        heat = 0.0 if np.isnan(x) else float(heatmap[np.hypot(columns - x, rows - y) < TOLERANCE].max(initial=0))
+        heat = 0.0 if np.isnan(x) else float(heatmap[np.hypot(columns - x, rows - y) < TOLERANCE * unit].max(initial=0))
         wrong = outcome in ("fp1", "fp2", "fn")
-        cause = _cause(number, at, truth, clip, images[number]) if wrong else ""
+        cause = _cause(number, at, truth, clip, images[number], unit) if wrong else ""
         score = found.score if found else 0.0
         look = Look(clip.full_name, number, outcome, x, y, *at.tolist(), score, heat, cause)
         window = [images[min(max(k, 0), len(images) - 1)] for k in (number - 1, number, number + 1)]
         yield look, window, heatmap
 
 
-def _cause(number: int, found: np.ndarray, truth: np.ndarray, clip: Clip, image: np.ndarray) -> str:
+def _cause(
+    number: int, found: np.ndarray, truth: np.ndarray, clip: Clip, image: np.ndarray, unit: float = 1.0
+) -> str:
+    """The first of the causes that fits; `found` and `truth` in pixels of `image`, `unit` of which make one of SIZE."""
+    found, truth = found / unit, truth / unit
     ball = truth[number]
     if np.isnan(ball[0]):
         return "no ball in play"
@@ -102,7 +107,7 @@ def _cause(number: int, found: np.ndarray, truth: np.ndarray, clip: Clip, image:
         return "label doubtful"
     if np.linalg.norm(found - ball) < 2 * TOLERANCE:
         return "off by a few pixels"
-    height, width = image.shape[:2]
+    height, width = np.array(image.shape[:2]) / unit
     near = clip.visibility[max(number - 3, 0) : number + 4]
     if (near == HIDDEN).any() or min(ball[0], ball[1], width - 1 - ball[0], height - 1 - ball[1]) < 8:
         return "entering, leaving or hidden"
@@ -110,7 +115,7 @@ def _cause(number: int, found: np.ndarray, truth: np.ndarray, clip: Clip, image:
         return "occluded"
     if np.nanmax([np.linalg.norm(ball - before), np.linalg.norm(ball - after), 0]) > 12:
         return "blurred"
-    contrast, edges = _surroundings(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), ball)
+    contrast, edges = _surroundings(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), ball * unit)
     if contrast < 10:
         return "like its background"
     return "on a line, logo or player" if edges > 60 else "other"

@@ -26,14 +26,13 @@ from tracknetv5.data.readers import NO_CLASS, UNLABELLED, VISIBLE, Clip, Dataset
 from tracknetv5.geometry import Letterbox
 from tracknetv5.heatmaps import Detection, decode_reference, decode_reference_v3, peaks
 from tracknetv5.linking import LAG, linked
-from tracknetv5.metrics import TOLERANCE, outcomes
+from tracknetv5.metrics import SIZE, TOLERANCE, outcomes
 from tracknetv5.tracker import BallTracker
 from tracknetv5.trajectory import Trajectory
 from tracknetv5.video import probe
 from tracknetv5.windows import windows
 
 PRECISION = "float32"  # of all figures but those of speed and latency: on any machine the same
-SIZE = (288, 512)  # pixels (height, width) in which distances are measured
 THRESHOLDS = tuple(round(0.05 * k, 2) for k in range(1, 20))
 PAPER_THRESHOLD = 128 / 255  # uint8(255 p) > 127
 V3_TOLERANCE = float(np.nextafter(TOLERANCE, np.inf))  # `outcomes` takes what is less: this admits 4 px

@@ -23,7 +23,7 @@ from tracknetv5.training.validate import validate
 from tracknetv5.weights import PRETRAINED, WeightsConfig, load_weights
 
 EVERY = 4  # of the training clips, one in so many is enough to choose a threshold
-STEP = 2  # frames between windows: as much overlap as leaves 60 frames a second on two cores, see benchmarks.decisions
+STEP = 2  # frames between windows: as much overlap as leaves 40 frames a second on two cores, see benchmarks.decisions
 RIGHTS = (
     "Trained on third-party match footage ({sports}) for research; the footage belongs to its broadcasters: check your "
     "rights before commercial use."

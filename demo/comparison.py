@@ -10,11 +10,10 @@ import numpy as np
 
 from tracknetv5.draw import COLOURS, draw_ball
 from tracknetv5.geometry import Letterbox, resized
-from tracknetv5.metrics import TOLERANCE, count, outcomes
+from tracknetv5.metrics import SIZE, TOLERANCE, count, outcomes
 from tracknetv5.trajectory import Trajectory
 from tracknetv5.video import VideoWriter, read_frames
 
-SCORED = (288, 512)  # height, width: the pixels in which the papers measure
 PANE_WIDTH = 640  # pixels of each half of the film, at most
 WORDS = {"tp": "right", "fp1": "wrong place", "fp2": "false ball", "tn": "right: no ball", "fn": "missed"}
 
@@ -84,7 +83,7 @@ class Comparison:
         return out
 
     def _scored(self, xy: np.ndarray) -> np.ndarray:
-        return Letterbox(self.a.size, SCORED, self.pixel_aspect).to_model(xy)
+        return Letterbox(self.a.size, SIZE, self.pixel_aspect).to_model(xy)
 
 
 def aligned(other: Trajectory, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -16,6 +16,7 @@ from tracknetv5 import create_model
 from tracknetv5.cli import app
 from tracknetv5.data.readers import UNLABELLED, read_clips
 from tracknetv5.data.synthetic import write_rally
+from tracknetv5.geometry import Letterbox
 from tracknetv5.models.motion import interleave
 from tracknetv5.training.config import OptimOptions, read_config
 from tracknetv5.training.loop import NORM_WINDOWS, Trainer, _divide, learning_rate
@@ -267,6 +268,23 @@ def test_labels_are_excluded_from_training_alone(tmp_path, rallies):
         (training,), (held_out,) = _divide(replace(config, data=data))
         assert (training.name, held_out.name) == ("a", "b")
         assert training.visibility[2] == UNLABELLED and held_out.visibility[2] != UNLABELLED
+
+
+@pytest.mark.parametrize(("size", "right"), [((36, 64), 0), ((288, 512), 1)])
+def test_a_ball_is_right_by_the_pixels_of_the_papers_whatever_the_size_of_the_input(tmp_path, rallies, size, right):
+    (clip,) = read_clips(rallies, "val")
+    still = replace(clip, visibility=np.ones(9, np.int8), xy=np.full((9, 2), 63.5))
+    x, y = np.rint(Letterbox(clip.size, size).to_model(np.array([63.5, 63.5]))).astype(int)
+
+    def one_pixel_off(frames):  # 8 pixels of 512 x 288 at a size of 36 x 64
+        heat = torch.full_like(frames[:, :, 0], -20)
+        heat[:, :, y, x + 1] = 20
+        return heat
+
+    network = torch.nn.Linear(1, 1)
+    network.options, network.forward = SimpleNamespace(frames=3), one_pixel_off
+    scores = validate(network, [still], size=size, cache=tmp_path)
+    assert (scores["all_argmax"], scores["all_f1"]) == (right, right)
 
 
 def test_nothing_to_find_has_no_best_threshold(tmp_path, rallies):

@@ -4,7 +4,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-TOLERANCE = 4.0  # pixels at 512 x 288
+SIZE = (288, 512)  # pixels (height, width) of the picture in which distances are measured, letterboxed like an input
+TOLERANCE = 4.0  # pixels of SIZE
 
 
 @dataclass(frozen=True)

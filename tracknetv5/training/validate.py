@@ -12,7 +12,7 @@ from tracknetv5.data.readers import HIDDEN, UNLABELLED, VISIBLE, Clip, cached_fr
 from tracknetv5.geometry import Letterbox
 from tracknetv5.heatmaps import peaks
 from tracknetv5.linking import linked
-from tracknetv5.metrics import TOLERANCE, Counts, count
+from tracknetv5.metrics import SIZE, TOLERANCE, Counts, count
 from tracknetv5.runtime import TorchRuntime
 from tracknetv5.windows import windows
 
@@ -26,7 +26,7 @@ def validate(
     size: tuple[int, int],
     cache: Path,
 ) -> dict[str, float]:
-    """Scores by sport and over all, at 4 px in the model's input, each frame predicted once (step = window).
+    """Scores by sport and over all, at 4 px of 512 x 288, each frame predicted once (step = window).
 
     Returns:
         For each sport and "all": `argmax`, the share of visible frames whose highest pixel is within 4 px of the ball;
@@ -36,20 +36,22 @@ def validate(
     near, seen = defaultdict(int), defaultdict(int)
     counts = defaultdict(lambda: [Counts()] * len(THRESHOLDS))
     for clip in clips:
-        truth = Letterbox(clip.size, size).to_model(clip.xy)
+        to_source, to_scored = Letterbox(clip.size, size).to_source, Letterbox(clip.size, SIZE).to_model
+        truth = to_scored(clip.xy)
         truth[clip.visibility == HIDDEN] = np.nan
         scored, visible = clip.visibility != UNLABELLED, clip.visibility == VISIBLE
         highest, candidates = [], []
         for heatmap in _heatmaps(runtime, cached_frames(clip, cache, size), model.options.frames):
             highest.append(np.unravel_index(heatmap.argmax(), heatmap.shape)[::-1])
             candidates.append(peaks(heatmap))
-        near[clip.sport] += int((np.linalg.norm(np.array(highest) - truth, axis=1) < TOLERANCE)[visible].sum())
+        distance = np.linalg.norm(to_scored(to_source(np.array(highest))) - truth, axis=1)
+        near[clip.sport] += int((distance < TOLERANCE)[visible].sum())
         seen[clip.sport] += int(visible.sum())
         scores = []
         for threshold in THRESHOLDS:
             balls = linked(candidates, threshold, width=size[1])
             predicted = np.array([(ball.x, ball.y) if ball else (np.nan, np.nan) for ball in balls])
-            scores.append(count(predicted[scored], truth[scored]))
+            scores.append(count(to_scored(to_source(predicted[scored])), truth[scored]))
         counts[clip.sport] = [a + b for a, b in zip(counts[clip.sport], scores, strict=True)]
     near["all"], seen["all"] = sum(near.values()), sum(seen.values())
     counts["all"] = [sum(column, Counts()) for column in zip(*counts.values(), strict=True)]
