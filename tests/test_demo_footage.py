@@ -10,6 +10,7 @@ import torch
 
 from tracknetv5 import BallTracker
 from tracknetv5.data.synthetic import write_rally
+from tracknetv5.geometry import Letterbox
 from tracknetv5.video import read_frames
 
 pytest.importorskip("gradio")
@@ -40,12 +41,14 @@ def open_part(clip, start, name) -> footage.Footage:
 
 def test_a_part_begins_where_it_was_chosen_and_keeps_the_numbers_of_the_video(clip, name):
     part = open_part(clip, 1.0, name)
-    frames = list(read_frames(clip))
+    config = models.load(name).config
+    letterbox = Letterbox((288, 512), (config.height, config.width))
+    frames = [letterbox.apply(frame.image) for frame in read_frames(clip, size=letterbox.content[2:])]
     assert (part.first, len(part)) == (30, 10)
-    np.testing.assert_array_equal(part.frames[3], frames[33].image)
+    np.testing.assert_array_equal(part.frames[3], frames[33])
     window = inspection.inspect(name, part, 34)
     assert window.start == 33
-    np.testing.assert_array_equal(window.images[1], frames[34].image)
+    np.testing.assert_array_equal(window.images[1], frames[34])
     *_, scan = inspection.scan(name, part)
     np.testing.assert_allclose(scan.score[4], window.refined(34).max(), atol=1e-4)
 
