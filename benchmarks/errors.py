@@ -6,8 +6,9 @@ writes FOLDER/index.html (crops of the window, heatmap, label and prediction, gr
 (every labelled frame) and FOLDER/errors.json (counts by cause). The page shows footage: keep it where that may be.
 
 A cause is the first of CAUSES whose rule holds. The rules see the label, the pixels around it and the neighbouring
-labels; they sort errors for a first look and prove nothing. All pixels are those of the network's input. A clip is
-taken for one shot without repeated frames; where it is not, `benchmarks.accuracy` may count otherwise.
+labels; they sort errors for a first look and prove nothing. Pixels in them are those of 512 x 288; places, crops and
+what surrounds the ball are looked at in the network's input. A clip is taken for one shot without repeated frames;
+where it is not, `benchmarks.accuracy` may count otherwise.
 """
 
 import argparse
@@ -93,9 +94,7 @@ def looks(tracker: BallTracker, clip: Clip) -> Iterator[tuple[Look, list[np.ndar
         yield look, window, heatmap
 
 
-def _cause(
-    number: int, found: np.ndarray, truth: np.ndarray, clip: Clip, image: np.ndarray, unit: float = 1.0
-) -> str:
+def _cause(number: int, found: np.ndarray, truth: np.ndarray, clip: Clip, image: np.ndarray, unit: float) -> str:
     """The first of the causes that fits; `found` and `truth` in pixels of `image`, `unit` of which make one of SIZE."""
     found, truth = found / unit, truth / unit
     ball = truth[number]

@@ -21,7 +21,7 @@ GAP = 6  # pixels between the panels
 
 
 def panels() -> list[np.ndarray]:
-    """Frame, polarity, draft and refined heatmap of the middle frame of a window, each (288, 512, 3) RGB."""
+    """Frame, polarity, draft and refined heatmap of the middle frame of a window, each (H, W, 3) RGB."""
     tracker = BallTracker.from_pretrained()
     size = (tracker.config.height, tracker.config.width)
     frames = [frame.image for frame in read_frames(CLIP)][FIRST : FIRST + 3]

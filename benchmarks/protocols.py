@@ -167,12 +167,17 @@ def by_heatmap(
         What is scored at each of the thresholds.
 
     Raises:
-        ValueError: `starts` of windows that are not the network's.
+        ValueError: `starts` of windows that are not the network's, or an ONNX file for pictures of another size.
         DatasetError: the footage has fewer frames than labels.
     """
     config = tracker.config
     if starts is not None and config.frames != WINDOW:
         raise ValueError(f"the windows of this split hold {WINDOW} frames, those of {config.model} {config.frames}")
+    if tracker.runtime == "onnx" and (config.height, config.width) != SIZE:
+        raise ValueError(
+            f"the protocol shows pictures of {SIZE[0]} x {SIZE[1]} and the ONNX file takes {config.height} x "
+            f"{config.width} alone: name the weights that it was exported from, with --runtime torch"
+        )
     is_v3 = config.model == "tracknet_v3"
     decode_one, tolerance = (decode_reference_v3, V3_TOLERANCE) if is_v3 else (decode_reference, TOLERANCE)
     background = median_background(clip.images(SIZE)) if config.background else None

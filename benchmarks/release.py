@@ -23,7 +23,7 @@ from tracknetv5.training.validate import validate
 from tracknetv5.weights import PRETRAINED, WeightsConfig, load_weights
 
 EVERY = 4  # of the training clips, one in so many is enough to choose a threshold
-STEP = 2  # frames between windows: as much overlap as leaves 40 frames a second on two cores, see benchmarks.decisions
+STEP = 2  # frames between windows: as much overlap as leaves 40 frames a second (two cores with AMX, benchmarks.speed)
 RIGHTS = (
     "Trained on third-party match footage ({sports}) for research; the footage belongs to its broadcasters: check your "
     "rights before commercial use."
@@ -33,7 +33,7 @@ RIGHTS = (
 def choose_threshold(model: nn.Module, config: WeightsConfig, training: Sequence[Clip], cache: Path) -> float:
     """The threshold that gives the best F1 on one in EVERY of the clips that the network was trained on."""
     size = (config.height, config.width)
-    return validate(model, training[::EVERY], size=size, cache=cache)["threshold"]
+    return validate(model, training[::EVERY], size=size, cache=cache, step=STEP)["threshold"]
 
 
 def stated_metrics(by_sport: Mapping[str, Mapping]) -> dict[str, dict]:

@@ -243,7 +243,7 @@ def _column(rows: list[dict], name: str) -> np.ndarray:
 
 def errors_table() -> str:
     """What the weights get wrong, by cause, and how often they see a ball where there is none."""
-    report, erased = _result("errors_val.json"), _result("erased_val.json")
+    report, erased, gaps = (_result(f"{name}_val.json") for name in ("errors", "erased", "gaps"))
     sports = list(report["errors"])
     rows = [["cause", *sports, "what it means"]]
     for cause, rule in report["rules"].items():
@@ -263,6 +263,15 @@ def errors_table() -> str:
         notes.append(
             f"False balls a second when the ball is painted over in the same footage: {rates}. "
             f"Command: `{erased['command']}`."
+        )
+    if gaps:
+        rows_of_gaps = gaps["by_length"]
+        hidden, closed, right = (sum(row[name] for row in rows_of_gaps) for name in ("hidden", "filled", "right"))
+        empty, invented = (sum(row[name] for row in gaps["without_a_ball"].values()) for name in ("frames", "filled"))
+        notes.append(
+            f"Gaps in flight: of {hidden} labelled balls hidden in gaps of 1 to {rows_of_gaps[-1]['frames']} frames, "
+            f"{closed / hidden:.0%} are filled from the labels around them, {right / closed:.1%} of these right; and "
+            f"{invented} of {empty} frames labelled without a ball. Command: `{gaps['command']}`."
         )
     return "\n\n".join([_markdown(rows), *notes])
 

@@ -14,13 +14,14 @@ from demo.footage import Footage
 from demo.models import INFERENCE, SLICE_SECONDS
 from tracknetv5.heatmaps import Detection, peaks
 from tracknetv5.linking import linked
+from tracknetv5.metrics import SIZE, TOLERANCE
 from tracknetv5.models import TrackNetV5
 from tracknetv5.models.motion import MotionDirectionDecoupling, MotionOptions
 from tracknetv5.tracker import BallTracker
 
-KEPT = 2  # windows of a clip, 13 MB each
+KEPT = 2  # windows of a clip, 20 MB each
 UNDECIDED = 0.5  # heat of a logit of 0
-SAME_PLACE = 4.0  # model pixels: closer than the papers' tolerance counts as one place
+SAME_PLACE = TOLERANCE / SIZE[1]  # of the picture's width: what is closer is right to the papers, and one place here
 
 
 @cache
@@ -222,7 +223,7 @@ def in_words(window: Window, frame: int) -> str:
     if draft is None:
         return f"The draft missed the ball at ({refined.x:.0f}, {refined.y:.0f}); the residual recovers it: {change}."
     apart = np.hypot(draft.x - refined.x, draft.y - refined.y)
-    if apart >= SAME_PLACE:
+    if apart >= SAME_PLACE * window.images.shape[2]:
         return (
             f"The residual moves the ball by {apart:.0f} pixels, from ({draft.x:.0f}, {draft.y:.0f}) to "
             f"({refined.x:.0f}, {refined.y:.0f}); heat there {change}."

@@ -78,7 +78,7 @@ def test_what_is_found_without_a_ball_is_counted(clip):
 
 def cause(clip: Clip, number: int, found: tuple[float, float], image: np.ndarray | None = None) -> str:
     image = moving()[0][number] if image is None else image
-    return _cause(number, np.array(found), clip.xy.copy(), clip, image)
+    return _cause(number, np.array(found), clip.xy.copy(), clip, image, 1.0)
 
 
 def test_causes(clip):
@@ -106,6 +106,19 @@ def test_causes(clip):
     assert cause(clip, 15, far) == "entering, leaving or hidden"
     clip.xy[15] = np.nan
     assert cause(clip, 15, far) == "no ball in play"
+
+
+def test_pixels_are_those_of_the_papers_whatever_the_size_of_the_input(clip):
+    x, y = clip.xy[15]
+    larger = cv2.resize(moving()[0][15], None, fx=2, fy=2)
+    for distance, told in ((6, "off by a few pixels"), (9, "on a line, logo or player")):
+        assert _cause(15, np.array([2 * (x + distance), 2 * y]), 2 * clip.xy, clip, larger, 2.0) == told
+    # Twice the papers' picture: of balls that are 3 and 5 of its pixels beside their labels, one is right.
+    clip.xy[20] += 3 * SIZE[1] / 512, 0
+    clip.xy[25] += 5 * SIZE[1] / 512, 0
+    told = {look.frame: look for look, _, _ in looks(redness(height=576, width=1024), clip)}
+    assert (told[20].outcome, told[25].outcome) == ("tp", "fp1")
+    assert told[20].heat == told[20].score and told[25].cause == "off by a few pixels"
 
 
 def test_what_is_told_of_a_frame_is_of_that_frame(clip):

@@ -116,6 +116,15 @@ def test_labelled_frames_that_do_not_decode_are_misses(tmp_path):
         by_heatmap(make_tracker(), clip)
 
 
+def test_an_onnx_file_for_another_size_is_refused_by_the_papers_protocol(tennis):
+    tracker = make_tracker(height=352, width=640)
+    (clip,) = read_clips(tennis)
+    assert by_heatmap(tracker, clip)[0].outcome.tolist() == ["tp"] * 18
+    tracker.runtime = "onnx"
+    with pytest.raises(ValueError, match="takes 352 x 640 alone: .* --runtime torch"):
+        by_heatmap(tracker, clip)
+
+
 def test_a_network_with_background_and_a_folder_of_images(tennis):
     (clip,) = read_clips(tennis)
     tracker = make_tracker(background=True)

@@ -444,6 +444,20 @@ class Constant(nn.Module):
 WEIGHTS = WeightsConfig(model="inpaintnet", options={}, frames=16, height=None, width=None, ensemble="triangular")
 
 
+@pytest.mark.parametrize(("width", "linked"), [(512, False), (640, True)])
+def test_how_far_a_ball_may_go_is_a_share_of_the_width(width, linked):
+    heatmaps = np.zeros((2, 32, width), np.float32)
+    heatmaps[0, 15:17, 99:101] = 0.99
+    heatmaps[1, 15:17, 140:142] = 0.3  # below the threshold, and 41 pixels on
+    first, second = redness(height=32, width=width, threshold=0.5).link(heatmaps)
+    assert first.x == pytest.approx(99.5) and (second is not None) == linked
+
+
+def test_a_video_is_not_read_for_gaps_that_cannot_be(tmp_path):
+    with pytest.raises(ValueError, match="fill_gaps must be 0 or more frames, not -1"):
+        redness().track(tmp_path / "missing.mp4", fill_gaps=-1)
+
+
 def test_gaps_in_flight_are_filled_unless_they_are_to_stay():
     seen = path_with_gaps(20, [9, 10])
     assert redness().complete(seen).source[8:12].tolist() == ["detected", "interpolated", "interpolated", "detected"]

@@ -17,12 +17,13 @@ from tracknetv5.cli import app
 from tracknetv5.data.readers import UNLABELLED, read_clips
 from tracknetv5.data.synthetic import write_rally
 from tracknetv5.geometry import Letterbox
+from tracknetv5.linking import linked
 from tracknetv5.models.motion import interleave
 from tracknetv5.training.config import OptimOptions, read_config
 from tracknetv5.training.loop import NORM_WINDOWS, Trainer, _divide, learning_rate
 from tracknetv5.training.loss import weighted_bce
 from tracknetv5.training.validate import THRESHOLDS, validate
-from tracknetv5.weights import WeightsConfig, load_weights, save_weights
+from tracknetv5.weights import WeightsConfig, WeightsError, load_weights, save_weights
 
 
 def test_loss_is_the_formula():
@@ -248,6 +249,15 @@ def test_pictures_have_the_size_of_the_weights_that_a_run_starts_from(tmp_path, 
         Trainer(config)
 
 
+def test_weights_that_take_no_frames_are_named(tmp_path, rallies):
+    config = write_config(tmp_path, rallies, "gaps", 2)
+    facts = WeightsConfig(model="inpaintnet", options={}, height=None, width=None, frames=16)
+    save_weights(create_model("inpaintnet"), tmp_path / "inpaintnet", facts)
+    model = replace(config.model, init=str(tmp_path / "inpaintnet"))
+    with pytest.raises(WeightsError, match="these are weights of inpaintnet"):
+        Trainer(replace(config, data=replace(config.data, size=None, crop=(32, 32)), model=model))
+
+
 def test_an_unknown_group_to_hold_out_is_named(tmp_path, rallies):
     config = write_config(tmp_path, rallies, "held", 2)
     object.__setattr__(config.data, "hold_out", ("wimbledon",))
@@ -271,7 +281,9 @@ def test_labels_are_excluded_from_training_alone(tmp_path, rallies):
 
 
 @pytest.mark.parametrize(("size", "right"), [((36, 64), 0), ((288, 512), 1)])
-def test_a_ball_is_right_by_the_pixels_of_the_papers_whatever_the_size_of_the_input(tmp_path, rallies, size, right):
+def test_a_ball_is_right_by_the_pixels_of_the_papers_whatever_the_size_of_the_input(
+    tmp_path, rallies, monkeypatch, size, right
+):
     (clip,) = read_clips(rallies, "val")
     still = replace(clip, visibility=np.ones(9, np.int8), xy=np.full((9, 2), 63.5))
     x, y = np.rint(Letterbox(clip.size, size).to_model(np.array([63.5, 63.5]))).astype(int)
@@ -279,12 +291,20 @@ def test_a_ball_is_right_by_the_pixels_of_the_papers_whatever_the_size_of_the_in
     def one_pixel_off(frames):  # 8 pixels of 512 x 288 at a size of 36 x 64
         heat = torch.full_like(frames[:, :, 0], -20)
         heat[:, :, y, x + 1] = 20
+        seen.append(len(frames))
         return heat
+
+    def link(candidates, threshold, *, width):
+        assert width == size[1]
+        return linked(candidates, threshold, width=width)
 
     network = torch.nn.Linear(1, 1)
     network.options, network.forward = SimpleNamespace(frames=3), one_pixel_off
-    scores = validate(network, [still], size=size, cache=tmp_path)
-    assert (scores["all_argmax"], scores["all_f1"]) == (right, right)
+    monkeypatch.setattr("tracknetv5.training.validate.linked", link)
+    for step, count in ((None, 3), (2, 4)):  # windows of 3 in 9 frames
+        seen = []
+        scores = validate(network, [still], size=size, cache=tmp_path, step=step)
+        assert (scores["all_argmax"], scores["all_f1"], len(seen)) == (right, right, count)
 
 
 def test_nothing_to_find_has_no_best_threshold(tmp_path, rallies):

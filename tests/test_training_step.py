@@ -24,6 +24,11 @@ def test_every_way_is_measured_in_turns(tmp_path, monkeypatch):
     assert [row["windows_per_second"] for row in rows] == [[10, 40], [20, 50], [30, 60]]
 
 
-def test_a_step_takes_some_time(monkeypatch):
+@pytest.mark.parametrize("short", [True, False])
+def test_short_cuts_are_taken_where_they_are_meant(monkeypatch, short):
     monkeypatch.setattr(training_step, "STEPS", 1)
-    assert training_step.windows_per_second((32, 64), keep=False, short=True) > 0
+    models, create = [], training_step.create_model
+    monkeypatch.setattr(training_step, "create_model", lambda name: models.append(create(name)) or models[-1])
+    assert training_step.windows_per_second((32, 64), keep=False, short=short) > 0
+    (model,) = models
+    assert bool(model.backbone.stem.conv.learned) == model.rstr.training == short

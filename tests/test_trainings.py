@@ -15,6 +15,7 @@ from tracknetv5.data.augment import AugmentOptions
 from tracknetv5.data.dataset import SamplingOptions, WindowDataset
 from tracknetv5.data.readers import read_clips
 from tracknetv5.data.synthetic import write_rally
+from tracknetv5.metrics import SIZE
 from tracknetv5.training.config import read_config
 from tracknetv5.training.loop import Trainer
 
@@ -212,6 +213,11 @@ def test_the_tables_and_the_pictures(finished, tmp_path, monkeypatch):
         with pytest.raises(ValueError, match=f"no block {name}"):
             report.filled("<!-- accuracy -->\n<!-- /accuracy -->\n", made)
         (tmp_path / f"{name}.json").unlink()
+
+
+def test_every_stage_names_the_size_of_its_pictures():
+    # Else it would be that of the weights that a network starts from, or a default that may change.
+    assert [read_config(stage).data.size for stage in trainings.STAGES] == [SIZE, SIZE]
 
 
 def test_a_run_of_before_an_option_was_there_is_not_begun_anew(finished, rallies, monkeypatch):

@@ -172,6 +172,27 @@ def test_a_slow_bounce_is_hardly_missed():
     np.testing.assert_allclose(trajectory(xy, hidden=(13, 14, 15)).fill_gaps(5).xy, xy, atol=0.014 * 720)
 
 
+@pytest.mark.parametrize("hidden", [1, 3, 5, 9])
+@pytest.mark.parametrize("rate", [10, 15, 30, 60])
+@pytest.mark.parametrize("speed", [60, 300, 900, 1800])
+def test_a_bounce_or_hit_filled_as_a_flight_is_hardly_missed(hidden, rate, speed):
+    """At any frame rate and speed (pixels a second), in gaps of any length."""
+    time = np.arange(30) / rate
+    for across in (np.abs(time - time[14]), time):  # a hit straight back; a bounce
+        xy = np.stack([640 + speed * across, 600 - speed * np.abs(time - time[14])], 1)
+        rows = range(14 - hidden // 2, 15 + hidden // 2)
+        filled = replace(trajectory(xy, hidden=rows, time=time), size=None).fill_gaps(9)
+        missed = np.linalg.norm(filled.xy - xy, axis=1)[filled.visible]
+        assert missed.max() < 0.02 * 720
+
+
+def test_a_ball_that_would_have_left_the_frame_is_not_filled():
+    t = np.arange(30.0)
+    xy = np.stack([300 + 5 * t, (t - 14) ** 2 - 2], 1)  # three frames above the upper edge
+    assert not trajectory(xy, hidden=(13, 14, 15)).fill_gaps().visible[[13, 14, 15]].any()
+    assert trajectory(xy + (0, 2), hidden=(13, 14, 15)).fill_gaps().visible.all()
+
+
 def test_a_hit_in_the_gap_is_not_filled():
     t = np.arange(30)
     xy = np.stack([np.where(t < 15, 20.0 * t, 600 - 20 * t), 300 + 0.0 * t], 1)

@@ -173,7 +173,10 @@ class BallTracker(HeatmapPredictor, ModelHubMixin):
 
         Raises:
             VideoError: the file is missing, not a video, or nothing in it decodes.
+            ValueError: a negative `fill_gaps`.
         """
+        if fill_gaps < 0:  # before an hour is spent on a video
+            raise ValueError(f"fill_gaps must be 0 or more frames, not {fill_gaps}")
         info = probe(video)
         total = info.frames if start == 0 and length is None else None
         points = []
@@ -343,9 +346,7 @@ class BallTracker(HeatmapPredictor, ModelHubMixin):
                     x, y = letterbox.to_source(np.array([found.x, found.y])).tolist()
                     yield Point(frame.number, (x, y), found.score, "detected", frame.time, frame.picture)
 
-    def _balls(
-        self, shot: Iterable[tuple[Shown, np.ndarray]], lag: int
-    ) -> Iterator[tuple[Shown, Detection | None]]:
+    def _balls(self, shot: Iterable[tuple[Shown, np.ndarray]], lag: int) -> Iterator[tuple[Shown, Detection | None]]:
         """Each frame of a shot with its ball."""
         waiting = deque()
 

@@ -19,10 +19,11 @@ SOURCES = ("", "detected", "rectified", "interpolated")
 PICTURES = ("new", "cut", "repeat")  # what a frame shows: a new picture, the first of another shot, the last one again
 COLUMNS = ("Frame", "Visibility", "X", "Y", "Score", "Source", "Time")
 
-# Filling of gaps. Chosen on clips that the network had not been trained on; most that is filled is behind a player.
-GAP = 9  # frames of the longest gap that is filled unless said otherwise
+# Filling of gaps, chosen on labelled training clips; benchmarks/gaps.py measures what is filled, and how well.
+GAP = 5  # frames of the longest gap that is filled unless said otherwise
 MEET = 0.006  # share of the frame's height, for each 1 / RATE seconds of the gap: the two flights may miss by it
 TURN = 0.005  # and their velocities, a 1 / RATE seconds, may differ by it
+SPAN = 4.0  # of 1 / RATE seconds; in a longer gap both may be less, for a bounce leads farther away from a parabola
 RATE = 30.0  # frames a second of most of that footage
 DEFAULT_HEIGHT = 720  # pixels, where the frame size is not known
 
@@ -154,9 +155,10 @@ class Trajectory:
 
         A gap of at most `max_frames` frames is filled if a ball was detected in the two pictures before it and in the
         two after it, if the mean of the velocities before and after leads from its one end to the other (to MEET), and
-        if they differ no more than a flight's do (TURN). A ball that bounced or was hit within the gap fails this, and
-        the gap stays; so does a gap across a cut. The points filled in lie on the parabola that fits the four best, and
-        have the score 0. A height of 720 is assumed where `size` is None, and RATE where times are unknown.
+        if they differ no more than a flight's do (TURN). A ball that bounced or was hit within the gap fails this,
+        unless it was slow, and the gap stays; so does a gap across a cut, and one where the ball would have left the
+        frame. The points filled in lie on the parabola that fits the four best, and have the score 0. A height of 720
+        is assumed where `size` is None, and RATE where times are unknown.
 
         Raises ValueError for a negative `max_frames`.
         """
@@ -184,11 +186,15 @@ class Trajectory:
         before, after = (xy[1] - xy[0]) / (t[1] - t[0]), (xy[3] - xy[2]) / (t[3] - t[2])
         missed = np.linalg.norm(xy[2] - xy[1] - length * (before + after) / 2)
         turned = np.linalg.norm(after - before)
-        allowed = length * (self.size[0] if self.size else DEFAULT_HEIGHT)
+        # From a bounce that it is taken for, a parabola is turned * length / 8 away: that stops growing at SPAN.
+        allowed = min(length, SPAN**2 / length) * (self.size[0] if self.size else DEFAULT_HEIGHT)
         if missed > MEET * allowed or turned > TURN * allowed:
             return None
         parabola = np.polynomial.polynomial.polyfit(t, xy, 2)  # (3, 2)
-        return np.polynomial.polynomial.polyval(clock[gap], parabola).T
+        filled = np.polynomial.polynomial.polyval(clock[gap], parabola).T
+        if self.size and not ((filled >= 0) & (filled < self.size[::-1])).all():
+            return None
+        return filled
 
     def to_csv(self, path: str | PathLike) -> None:
         """Write COLUMNS, one line a frame: X and Y to 0.01 px, 0 where there is no ball; Time to a microsecond."""

@@ -60,10 +60,6 @@ class Trainer:
         """
         self.config, optim = config, config.optim
         init = config.model.init
-        start = read_config(resolve(init)) if init else WeightsConfig(model=config.model.name, options={})
-        self.size = config.data.size or (start.height, start.width)  # pixels of the network's input
-        if config.data.crop and any(part > whole for part, whole in zip(config.data.crop, self.size, strict=True)):
-            raise ValueError(f"[data] crop must fit into the size {self.size}, not {config.data.crop}")
         self.folder = Path(config.output.folder)
         self.cache = Path(config.data.cache)
         self.accelerator = Accelerator(mixed_precision=optim.precision)
@@ -73,6 +69,10 @@ class Trainer:
             model = create_model(config.model.name, pretrained=init or None, **config.model.options)
         except (TypeError, RuntimeError, AssertionError) as error:  # torch's layers raise any of these
             raise ValueError(f"[model] options {dict(config.model.options)}: {error}") from error
+        start = read_config(resolve(init)) if init else WeightsConfig(model=config.model.name, options={})
+        self.size = config.data.size or (start.height, start.width)  # pixels of the network's input
+        if config.data.crop and any(part > whole for part, whole in zip(config.data.crop, self.size, strict=True)):
+            raise ValueError(f"[data] crop must fit into the size {self.size}, not {config.data.crop}")
         self.length = model.options.frames
         self.facts = WeightsConfig(
             model=config.model.name,

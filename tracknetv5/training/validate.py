@@ -10,7 +10,7 @@ from torch import nn
 
 from tracknetv5.data.readers import HIDDEN, UNLABELLED, VISIBLE, Clip, cached_frames
 from tracknetv5.geometry import Letterbox
-from tracknetv5.heatmaps import peaks
+from tracknetv5.heatmaps import HeatmapMerger, peaks
 from tracknetv5.linking import linked
 from tracknetv5.metrics import SIZE, TOLERANCE, Counts, count
 from tracknetv5.runtime import TorchRuntime
@@ -25,8 +25,15 @@ def validate(
     *,
     size: tuple[int, int],
     cache: Path,
+    step: int | None = None,
 ) -> dict[str, float]:
-    """Scores by sport and over all, at 4 px of 512 x 288, each frame predicted once (step = window).
+    """Scores by sport and over all, at 4 px of 512 x 288.
+
+    Args:
+        model: takes windows (1, T, 3, *size) in [0, 1].
+        size: (height, width) of its input.
+        cache: folder of decoded frames.
+        step: frames from a window to the next; None for windows in a row, which see each frame once.
 
     Returns:
         For each sport and "all": `argmax`, the share of visible frames whose highest pixel is within 4 px of the ball;
@@ -41,7 +48,8 @@ def validate(
         truth[clip.visibility == HIDDEN] = np.nan
         scored, visible = clip.visibility != UNLABELLED, clip.visibility == VISIBLE
         highest, candidates = [], []
-        for heatmap in _heatmaps(runtime, cached_frames(clip, cache, size), model.options.frames):
+        length = model.options.frames
+        for _, heatmap in _heatmaps(runtime, cached_frames(clip, cache, size), length, step or length):
             highest.append(np.unravel_index(heatmap.argmax(), heatmap.shape)[::-1])
             candidates.append(peaks(heatmap))
         distance = np.linalg.norm(to_scored(to_source(np.array(highest))) - truth, axis=1)
@@ -64,9 +72,9 @@ def validate(
     return result
 
 
-def _heatmaps(runtime: TorchRuntime, frames: np.ndarray, length: int) -> Iterator[np.ndarray]:
-    done = 0
-    for start, chosen in windows(range(len(frames)), length, length):
-        heatmaps = runtime(torch.from_numpy(frames[chosen]).permute(0, 3, 1, 2)[None].float() / 255)[0]
-        yield from heatmaps[done - start : len(frames) - start]
-        done = min(start + length, len(frames))
+def _heatmaps(runtime: TorchRuntime, frames: np.ndarray, length: int, step: int) -> Iterator[tuple[int, np.ndarray]]:
+    merger = HeatmapMerger(length, step)
+    for start, chosen in windows(range(len(frames)), length, step):
+        (heatmaps,) = runtime(torch.from_numpy(frames[chosen]).permute(0, 3, 1, 2)[None].float() / 255)
+        yield from merger.add(start, heatmaps)
+    yield from merger.flush(len(frames))
