@@ -6,8 +6,10 @@
 A frame's time is what passes from the moment the tracker is given it, at the size of the footage, until it asks for the
 next. From those times follows what `BallTracker.follow` would make of a source of 30 frames a second, of which it takes
 the newest when it is ready for one: a point's latency, from the moment its frame came until the point is there, and the
-share of frames that are dropped. `offline` stands for the windows of `BallTracker.track`. ONNX Runtime computes in
-float32 alone. Protocol `frame` of benchmarks/protocols.py. Measure on an idle machine.
+share of frames that are dropped; F1 is that of a tracker that drops none. `offline` stands for the windows of
+`BallTracker.track`. Scored by protocol `frame` of benchmarks/protocols.py, but on frames that come at the size of the
+footage and without their times, as to `BallTracker.stream`: a few decisions differ. ONNX Runtime computes in float32
+alone. Measure on an idle machine.
 """
 
 import argparse

@@ -319,7 +319,8 @@ def speed_tables() -> str:
             f"Split `{report['split']}`, from decoded frames to positions; load of the machine at the start "
             f"{report['machine']['load_at_start']:.1f}. `delay`: further frames that are waited for; `offline`: "
             f"windows of `track`. Latency is the time from a frame's coming to its point, and dropped are frames that "
-            f"a newer one has replaced before they were looked at: both follow from the time that each frame takes. "
+            f"a newer one has replaced before they were looked at: both follow from the time that each frame takes. F1 "
+            f"is that of frames which all are looked at: where some are dropped, a live source has less. "
             f"Command: `{report['env']['command']}`.",
         ]
     return "\n\n".join(parts)
