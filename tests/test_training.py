@@ -107,8 +107,9 @@ def test_whole_numbers_are_numbers(tmp_path):
     assert (config.optim.rate, config.data.crop, config.sampling.sports["padel"]) == (1, (32, 64), 1)
 
 
-def test_the_configuration_of_the_bundled_weights_is_read():
-    assert read_config(Path(__file__).parents[1] / "benchmarks" / "training" / "lite.toml").optim.windows > 0
+def test_the_committed_configurations_are_read():
+    configs = list((Path(__file__).parents[1] / "benchmarks" / "training").glob("*.toml"))
+    assert configs and all(read_config(config).optim.windows > 0 for config in configs)
 
 
 @pytest.fixture(scope="module")

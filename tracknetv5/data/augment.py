@@ -24,8 +24,6 @@ class AugmentOptions:
     saturation: float = 0.0  # largest change of the distance of all colours from grey, as a share of it
     gamma: float = 0.0  # largest change of the exponent of the brightness, as its logarithm
     compression: float = 0.0  # probability of the marks of a low bit rate
-    rotation: float = 0.0  # degrees; largest turn of the picture
-    stretch: float = 0.0  # largest change of width over height, as its logarithm
     paste: float = 0.0  # probability of one more ball, made up, or one in place of the real one; see data/paste.py
 
 
@@ -59,10 +57,14 @@ def augment(
             around = centre + rng.uniform(-1, 1, 2) * spare
         centre = np.clip(around, centre - spare, centre + spare)
     centre = centre + shift * (0 if spare.any() else 1)
-    # Affine map from a source point p to the result: linear (p - centre) + middle of the result.
-    linear = _turn_and_stretch(options, rng) @ np.diag([-scale if flip else scale, scale])
-    middle = (np.array([crop[1], crop[0]]) - 1) / 2
-    matrix = np.c_[linear, middle - linear @ centre]
+    mirror = -scale if flip else scale
+    # Affine map from a source point p to the result: diag(mirror, scale) (p - centre) + middle of the result.
+    matrix = np.array(
+        [
+            [mirror, 0, (crop[1] - 1) / 2 - mirror * centre[0]],
+            [0, scale, (crop[0] - 1) / 2 - scale * centre[1]],
+        ]
+    )
     table = _colour_table(options, rng)
     mixture = _colour_mixture(options, rng) if options.hue or options.saturation else None
     sigma = rng.uniform(0.4, 0.8) if rng.random() < options.blur else 0.0
@@ -84,21 +86,13 @@ def augment(
             cv2.add(target, grain, dst=target, dtype=cv2.CV_8U)
         if quality:
             target[:] = compressed(target, quality)
-    moved = xy @ linear.T + matrix[:, 2]
+    moved = xy * (mirror, scale) + matrix[:, 2]
     outside = ~((moved >= 0) & (moved <= (crop[1] - 1, crop[0] - 1))).all(-1)
     moved[outside] = np.nan
     reverse = rng.random() < options.reverse
     if reverse:
         result, moved = result[::-1], moved[:, ::-1]
     return result, moved, reverse
-
-
-def _turn_and_stretch(options: AugmentOptions, rng: np.random.Generator) -> np.ndarray:
-    """A (2, 2) matrix, of no change where both options are off; they then draw no numbers."""
-    angle = np.radians(rng.uniform(-options.rotation, options.rotation)) if options.rotation else 0.0
-    wider = np.exp(rng.uniform(-options.stretch, options.stretch) / 2) if options.stretch else 1.0
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    return turn @ np.diag([wider, 1 / wider])
 
 
 def _colour_table(options: AugmentOptions, rng: np.random.Generator) -> np.ndarray:
