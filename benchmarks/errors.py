@@ -38,6 +38,7 @@ CAUSES = {
     "no ball in play": "the label says that there is none, and one is seen",
     "label doubtful": "the label jumps, and the ball is seen where its neighbours say it should be",
     "off by a few pixels": f"a ball is seen {TOLERANCE:.0f} to {2 * TOLERANCE:.0f} pixels from the label",
+    "held or at rest": "for seven frames it stays within 6 pixels",
     "entering, leaving or hidden": "within three frames of a frame without a ball, or at the picture's edge",
     "occluded": "the data set says so",
     "blurred": "it moves more than 12 pixels a frame",
@@ -60,6 +61,7 @@ class Look:
     found_y: float
     score: float  # highest probability of the prediction
     heat: float  # highest probability within the tolerance of the label
+    resting: bool  # the ball stays where it is
     cause: str  # empty where nothing is wrong
 
 
@@ -71,6 +73,7 @@ def looks(tracker: BallTracker, clip: Clip) -> Iterator[tuple[Look, list[np.ndar
     truth[clip.visibility != VISIBLE] = np.nan
     unit = Letterbox(clip.size, size).content[2] / Letterbox(clip.size, SIZE).content[2]
     rows, columns = np.mgrid[: size[0], : size[1]]
+    still = resting(truth / unit)
     waiting = deque()  # heatmaps of the few frames that are not decided yet
 
     def heatmaps() -> Iterator[np.ndarray]:
@@ -87,14 +90,26 @@ def looks(tracker: BallTracker, clip: Clip) -> Iterator[tuple[Look, list[np.ndar
         x, y = truth[number]
         heat = 0.0 if np.isnan(x) else float(heatmap[np.hypot(columns - x, rows - y) < TOLERANCE * unit].max(initial=0))
         wrong = outcome in ("fp1", "fp2", "fn")
-        cause = _cause(number, at, truth, clip, images[number], unit) if wrong else ""
+        cause = _cause(number, at, truth, still[number], clip, images[number], unit) if wrong else ""
         score = found.score if found else 0.0
-        look = Look(clip.full_name, number, outcome, x, y, *at.tolist(), score, heat, cause)
+        look = Look(clip.full_name, number, outcome, x, y, *at.tolist(), score, heat, bool(still[number]), cause)
         window = [images[min(max(k, 0), len(images) - 1)] for k in (number - 1, number, number + 1)]
         yield look, window, heatmap
 
 
-def _cause(number: int, found: np.ndarray, truth: np.ndarray, clip: Clip, image: np.ndarray, unit: float) -> str:
+def resting(xy: np.ndarray) -> np.ndarray:
+    """Where a ball is held or lies still: (N,) bool for (N, 2) pixels of 512 x 288, NaN without a ball."""
+    still = np.zeros(len(xy), bool)
+    for number in np.flatnonzero(~np.isnan(xy[:, 0])):
+        near = xy[max(number - 3, 0) : number + 4]
+        near = near[~np.isnan(near[:, 0])]
+        still[number] = len(near) >= 3 and np.ptp(near, axis=0).max() < 6
+    return still
+
+
+def _cause(
+    number: int, found: np.ndarray, truth: np.ndarray, still: bool, clip: Clip, image: np.ndarray, unit: float
+) -> str:
     """The first of the causes that fits; `found` and `truth` in pixels of `image`, `unit` of which make one of SIZE."""
     found, truth = found / unit, truth / unit
     ball = truth[number]
@@ -106,6 +121,8 @@ def _cause(number: int, found: np.ndarray, truth: np.ndarray, clip: Clip, image:
         return "label doubtful"
     if np.linalg.norm(found - ball) < 2 * TOLERANCE:
         return "off by a few pixels"
+    if still:
+        return "held or at rest"
     height, width = np.array(image.shape[:2]) / unit
     near = clip.visibility[max(number - 3, 0) : number + 4]
     if (near == HIDDEN).any() or min(ball[0], ball[1], width - 1 - ball[0], height - 1 - ball[1]) < 8:
@@ -208,6 +225,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for sport, part in table.groupby("sport")
         },
         "rules": CAUSES,
+        "balls": {
+            kind: {
+                sport: [int((part["outcome"] == "tp").sum()), len(part)]
+                for sport, part in table[table["x"].notna() & (table["resting"] == still)].groupby("sport")
+            }
+            for kind, still in (("in flight", False), ("held or at rest", True))
+        },
     }
     (options.output / "errors.json").write_text(json.dumps(report, indent=1) + "\n")
     print(pd.DataFrame(report["errors"]).assign(all=lambda counts: counts.sum(axis=1)).to_string())

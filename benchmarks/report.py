@@ -255,6 +255,11 @@ def errors_table() -> str:
         f"rule holds. A clip is taken for one shot without repeated frames here, so the numbers can differ by a few "
         f"from those above. Command: `{report['command']}`."
     ]
+    found = "; ".join(
+        f"{kind} " + ", ".join(f"{sport} {right} of {balls}" for sport, (right, balls) in counts.items())
+        for kind, counts in report["balls"].items()
+    )
+    notes.insert(0, f"Labelled balls that are found: {found}.")
     if erased:
         rates = ", ".join(
             f"{sport} {row['false_balls_per_second']:.2f} ({row['found']} in {row['frames']} frames)"

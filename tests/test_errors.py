@@ -10,7 +10,7 @@ import torch
 
 from benchmarks import erased, errors
 from benchmarks.erased import erase, false_balls
-from benchmarks.errors import _cause, looks
+from benchmarks.errors import _cause, looks, resting
 from tests.test_tracker import redness
 from tracknetv5.data.readers import Clip
 from tracknetv5.data.synthetic import write_rally
@@ -78,7 +78,7 @@ def test_what_is_found_without_a_ball_is_counted(clip):
 
 def cause(clip: Clip, number: int, found: tuple[float, float], image: np.ndarray | None = None) -> str:
     image = moving()[0][number] if image is None else image
-    return _cause(number, np.array(found), clip.xy.copy(), clip, image, 1.0)
+    return _cause(number, np.array(found), clip.xy.copy(), resting(clip.xy)[number], clip, image, 1.0)
 
 
 def test_causes(clip):
@@ -108,11 +108,28 @@ def test_causes(clip):
     assert cause(clip, 15, far) == "no ball in play"
 
 
+def test_a_ball_that_stays_where_it_is_is_held_or_at_rest(clip):
+    flying = clip.xy.copy()
+    clip.xy[10:20] = clip.xy[10] + np.array([[k % 2 * 5, 0] for k in range(10)])
+    assert np.flatnonzero(resting(clip.xy)).tolist() == list(range(13, 17))  # whole sevens lie in frames 10 to 19
+    assert cause(clip, 15, (np.nan, np.nan)) == "held or at rest"
+    assert cause(clip, 15, clip.xy[15] + (6, 0)) == "off by a few pixels"
+    clip.xy[[13, 17]] = np.nan
+    assert resting(clip.xy)[[13, 15, 17]].tolist() == [False, True, False]
+    clip.xy[10:20] = flying[10:20]
+    clip.xy[0] = clip.xy[1]
+    assert not resting(clip.xy).any()
+    assert not resting(np.full((9, 2), np.nan)).any()
+    lone = np.full((9, 2), np.nan)
+    lone[3:5] = 20
+    assert not resting(lone).any()  # two labels are too few to tell
+
+
 def test_pixels_are_those_of_the_papers_whatever_the_size_of_the_input(clip):
     x, y = clip.xy[15]
     larger = cv2.resize(moving()[0][15], None, fx=2, fy=2)
     for distance, told in ((6, "off by a few pixels"), (9, "on a line, logo or player")):
-        assert _cause(15, np.array([2 * (x + distance), 2 * y]), 2 * clip.xy, clip, larger, 2.0) == told
+        assert _cause(15, np.array([2 * (x + distance), 2 * y]), 2 * clip.xy, False, clip, larger, 2.0) == told
     # Twice the papers' picture: of balls that are 3 and 5 of its pixels beside their labels, one is right.
     clip.xy[20] += 3 * SIZE[1] / 512, 0
     clip.xy[25] += 5 * SIZE[1] / 512, 0
@@ -155,6 +172,7 @@ def test_the_page_shows_every_error_and_counts_it(tmp_path, clip):
     assert all(f"strips/{name}" in page for name in strips)
     report = json.loads((tmp_path / "out" / "errors.json").read_text())
     assert sum(report["errors"]["tennis"].values()) == report["frames"]["tennis"] == 6
+    assert report["balls"] == {"in flight": {"tennis": [0, 6]}, "held or at rest": {}}
     assert [(clip["clip"], clip["scored"]) for clip in report["data"]] == [("tennis/game1-Clip1", 6)]
 
 

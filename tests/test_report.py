@@ -80,9 +80,11 @@ def test_errors_are_listed_by_cause_once_they_are_counted(tmp_path, monkeypatch)
     assert "errors" not in readme_tables()
     counted = {"command": "e", "split": "val", "threshold": 0.4, "frames": {"padel": 9, "tennis": 8}}
     counted |= {"errors": {"padel": {"blurred": 2, "other": 1}, "tennis": {"blurred": 0, "other": 4}}}
+    counted["balls"] = {"in flight": {"padel": [5, 6], "tennis": [3, 7]}, "held or at rest": {"padel": [0, 1]}}
     (tmp_path / "errors_val.json").write_text(json.dumps(counted | {"rules": {"blurred": "fast", "other": "rest"}}))
     table = readme_tables()["errors"]()
     assert "| blurred | 2 | 0 | fast |" in table and "| all | 3 of 9 frames | 4 of 8 frames |" in table
+    assert "found: in flight padel 5 of 6, tennis 3 of 7; held or at rest padel 0 of 1." in table
     assert "painted over" not in table
     rates = {"padel": {"frames": 30, "seconds": 1.0, "found": 3, "false_balls_per_second": 3.0}}
     (tmp_path / "erased_val.json").write_text(json.dumps({"command": "f", "by_sport": rates}))
