@@ -237,6 +237,64 @@ def test_a_seed_gives_what_it_gave_before_there_were_more_options():
 
 
 @pytest.fixture
+def scenery():
+    """A background with a line across it, and one to stand in its place."""
+    before = np.full((*SIZE, 3), (30, 90, 60), np.uint8)
+    before[50:53] = 220
+    after = np.zeros((*SIZE, 3), np.uint8)
+    after[:, :64], after[:, 64:] = (150, 60, 70), (60, 60, 180)
+    return before, after
+
+
+def test_what_stands_still_gives_way_to_another_background(scenery):
+    before, after = scenery
+    frames, xy = np.stack([before] * 3), np.full((1, 3, 2), 9.0)
+    shown = [augment(frames, xy, SIZE, STILL, np.random.default_rng(k), scenery)[0] for k in range(4)]
+    assert all(np.array_equal(each, [either] * 3) for each in shown for either in [each[0]])
+    either_way = [any(np.array_equal(each[0], side) for side in (after, after[:, ::-1])) for each in shown]
+    assert all(either_way)
+    assert len({each.tobytes() for each in shown}) == 2  # mirrored or not, whatever the window is
+
+
+def test_what_moves_stays_on_the_other_background(scenery):
+    before, _ = scenery
+    after = np.full_like(before, (150, 60, 70))
+    frames, xy = np.stack([before] * 3), np.array([[ball(k) for k in range(3)]])
+    for frame, (x, y) in zip(frames, xy[0], strict=True):
+        cv2.circle(frame, (round(x), round(y)), 3, (250, 250, 250), cv2.FILLED)
+        frame[10:20, 100:110] -= 10  # a shadow
+    result, moved, _ = augment(frames, xy, SIZE, STILL, np.random.default_rng(0), (before, after))
+    assert np.array_equal(moved, xy)
+    for frame, (x, y) in zip(result.astype(int), xy[0], strict=True):
+        row, column = round(y), round(x)
+        assert (frame[row - 1 : row + 2, column - 1 : column + 2] == 250).all()
+        assert (frame[12:18, 102:108] == np.array((140, 50, 60))).all()
+        frame[row - 4 : row + 5, column - 4 : column + 5] = frame[10:20, 100:110] = (150, 60, 70)
+        assert (frame == (150, 60, 70)).all()  # no rim of the old one, and nothing of its line
+
+
+def test_windows_have_the_background_of_any_clip(tmp_path):
+    for name, level in (("game1/Clip1", 60), ("game2/Clip1", 120)):
+        folder = tmp_path / name
+        folder.mkdir(parents=True)
+        rows = ["file name,visibility,x-coordinate,y-coordinate,status"]
+        for k in range(12):
+            image = np.full((*SIZE, 3), level, np.uint8)
+            cv2.circle(image, (round(ball(k)[0]), round(ball(k)[1])), 3, (250, 250, 250), cv2.FILLED)
+            cv2.imwrite(str(folder / f"{k:04d}.png"), image)
+            rows.append(f"{k:04d}.png,1,{ball(k)[0]},{ball(k)[1]},0")
+        (folder / "Label.csv").write_text("\n".join(rows))
+    dataset = make_dataset(tmp_path, tmp_path, augmentation=replace(STILL, scenery=0.5))
+    levels = []
+    for frames, target, _ in map(dataset.__getitem__, range(40)):
+        assert frames.numpy()[:, 0][target.numpy() > 0].min() > 200  # the ball is where it is labelled
+        levels.append(np.median(frames))
+    assert set(levels) == {60, 120}
+    unchanged = make_dataset(tmp_path, tmp_path, augmentation=STILL)
+    assert levels != [np.median(unchanged[k][0]) for k in range(40)]
+
+
+@pytest.fixture
 def colours():
     """A window of random colours, and its one ball."""
     frames = np.random.default_rng(0).integers(0, 256, (3, 24, 32, 3), np.uint8)

@@ -8,6 +8,7 @@ import numpy as np
 from tracknetv5.data.paste import compressed
 
 QUALITY = (30, 80)  # of the JPEG that stands for a badly compressed video
+OPAQUE = (15, 60)  # difference from the background at which something begins to hide it, and hides all of it
 
 
 @dataclass(frozen=True)
@@ -25,18 +26,25 @@ class AugmentOptions:
     gamma: float = 0.0  # largest change of the exponent of the brightness, as its logarithm
     compression: float = 0.0  # probability of the marks of a low bit rate
     paste: float = 0.0  # probability of one more ball, made up, or one in place of the real one; see data/paste.py
+    scenery: float = 0.0  # probability that what stands still is that of another clip, enlarged, shifted, recoloured
 
 
 def augment(
-    frames: np.ndarray, xy: np.ndarray, crop: tuple[int, int], options: AugmentOptions, rng: np.random.Generator
+    frames: np.ndarray,
+    xy: np.ndarray,
+    crop: tuple[int, int],
+    options: AugmentOptions,
+    rng: np.random.Generator,
+    scenery: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, bool]:
-    """A random variation of a window; all but `options.paste`, which takes more than a window.
+    """A random variation of a window. `options.paste` and `options.scenery` take more than a window: the caller's part.
 
     Args:
         frames: (T, H, W, 3) uint8 RGB.
         xy: (K, T, 2) centres of the balls in pixels of these frames, NaN where there is none.
         crop: (height, width) of the result; smaller than the frames, it is a random part of them, most often one
             that holds the ball.
+        scenery: the background of these frames and one to stand in its place, each (H, W, 3) uint8 RGB.
 
     Returns:
         (T, height, width, 3) uint8 RGB, the new (K, T, 2) centres (NaN where a ball has left the picture), and
@@ -65,6 +73,9 @@ def augment(
             [0, scale, (crop[0] - 1) / 2 - scale * centre[1]],
         ]
     )
+    if scenery:
+        before = cv2.warpAffine(scenery[0], matrix, (crop[1], crop[0]), flags=cv2.INTER_LINEAR)
+        after = _elsewhere(scenery[1], crop, options, rng)
     table = _colour_table(options, rng)
     mixture = _colour_mixture(options, rng) if options.hue or options.saturation else None
     sigma = rng.uniform(0.4, 0.8) if rng.random() < options.blur else 0.0
@@ -74,6 +85,8 @@ def augment(
     result = np.empty((len(frames), *crop, 3), np.uint8)
     for source, target in zip(frames, result, strict=True):
         cv2.warpAffine(source, matrix, (crop[1], crop[0]), dst=target, flags=cv2.INTER_LINEAR)
+        if scenery:
+            target[:] = _replaced(target, before, after)
         if sigma:
             cv2.GaussianBlur(target, (0, 0), sigma, dst=target)
         if mixture is not None:
@@ -93,6 +106,34 @@ def augment(
     if reverse:
         result, moved = result[::-1], moved[:, ::-1]
     return result, moved, reverse
+
+
+def _elsewhere(
+    background: np.ndarray, crop: tuple[int, int], options: AugmentOptions, rng: np.random.Generator
+) -> np.ndarray:
+    """A random part of a background (H, W, 3), mirrored or not, in changed colours: (height, width, 3) uint8."""
+    height, width = background.shape[:2]
+    scale = np.exp(rng.uniform(*np.log(options.scale)))
+    mirror = scale * rng.choice([-1, 1])
+    spare = np.maximum(np.array([width - crop[1] / scale, height - crop[0] / scale]) / 2, 0)
+    x, y = np.array([width - 1, height - 1]) / 2 + rng.uniform(-1, 1, 2) * spare
+    middle = (crop[1] - 1) / 2, (crop[0] - 1) / 2
+    matrix = np.array([[mirror, 0, middle[0] - mirror * x], [0, scale, middle[1] - scale * y]])
+    part = cv2.warpAffine(background, matrix, (crop[1], crop[0]), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    return cv2.LUT(part, _colour_table(options, rng))
+
+
+def _replaced(frame: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """`frame` with the background `after` in place of `before`, all (h, w, 3) uint8.
+
+    What differs much from its background hides it; what differs little, a shadow or a blurred ball, changes the new
+    background as it changed the old. So nothing carries a rim of the old one, by which it could be known.
+    """
+    change = cv2.subtract(frame, before, dtype=cv2.CV_32F)
+    most = cv2.GaussianBlur(np.abs(change).max(2), (0, 0), 0.7)
+    opaque = np.clip((most - OPAQUE[0]) / (OPAQUE[1] - OPAQUE[0]), 0, 1)[..., None]
+    result = after + change + opaque * cv2.subtract(before, after, dtype=cv2.CV_32F)
+    return np.clip(np.rint(result), 0, 255).astype(np.uint8)
 
 
 def _colour_table(options: AugmentOptions, rng: np.random.Generator) -> np.ndarray:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from tracknetv5.background import median_background
 from tracknetv5.data.augment import AugmentOptions, augment
 from tracknetv5.data.paste import paste
 from tracknetv5.data.readers import UNLABELLED, Clip, cached_frames
@@ -91,6 +92,7 @@ class WindowDataset(Dataset):
         if sampling.sports and (left := {clip.sport for clip in self.clips} - set(sampling.sports)):
             raise ValueError(f"`sports` has no share for {', '.join(sorted(left))}: give every sport one, or none")
         self.cumulative = np.cumsum(weights) / weights.sum()
+        self.backgrounds: dict[int, np.ndarray] = {}  # by number of the clip; each is made when it is first asked for
 
     def __len__(self) -> int:
         return self.count
@@ -113,12 +115,21 @@ class WindowDataset(Dataset):
             window, xy = paste(frames, self.xy[which], chosen, rng)
         else:
             window, xy = frames[chosen], self.xy[which][None, chosen]
-        window, xy, reverse = augment(window, xy, self.crop, self.augmentation, rng)
+        scenery = None
+        if self.augmentation.scenery and rng.random() < self.augmentation.scenery:
+            scenery = self._background(which), self._background(int(rng.integers(len(self.clips))))
+        window, xy, reverse = augment(window, xy, self.crop, self.augmentation, rng, scenery)
         if reverse:
             labelled = labelled[::-1]
         target = disc(xy, self.crop)
         window = np.ascontiguousarray(window.transpose(0, 3, 1, 2))
         return torch.from_numpy(window), torch.from_numpy(target), torch.from_numpy(labelled.copy())
+
+    def _background(self, which: int) -> np.ndarray:
+        """The background of a clip, (H, W, 3) uint8."""
+        if which not in self.backgrounds:
+            self.backgrounds[which] = median_background(self.frames[which])
+        return self.backgrounds[which]
 
 
 def new_pictures(frames: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ PRECISIONS = ("no", "bf16", "fp16")
 
 # Numbers are finite and not negative. These are above 0 as well, and those a share, at most 1.
 POSITIVE = ("size", "crop", "windows", "batch", "rate", "clip", "scale")
-SHARES = ("ema", "flip", "reverse", "blur", "noise", "hue", "saturation", "compression", "paste")
+SHARES = ("ema", "flip", "reverse", "blur", "noise", "hue", "saturation", "compression", "paste", "scenery")
 IN_WORDS = {
     str: "a string",
     int: "a whole number",
