@@ -96,8 +96,10 @@ def test_shuttlecock_layout(tmp_path):
     rows = [f"{k},{int(k != 4)},{ball(k)[0] * (k != 4)},{ball(k)[1] * (k != 4)}" for k in range(12)]
     labels.write_text("Frame,Visibility,X,Y\n" + "\n".join(rows))
     (clip,) = read_clips(tmp_path)
-    assert (clip.name, clip.group, clip.split) == ("match3-1_02_00", "match3", "val")
+    assert (clip.name, clip.group, clip.split) == ("test-match3-1_02_00", "test-match3", "val")
     assert clip.visibility.tolist() == [1] * 4 + [0] + [1] * 7
+    (clip,) = read_clips(tmp_path / "test")
+    assert (clip.name, clip.group, clip.split) == ("match3-1_02_00", "match3", "val")
 
 
 def test_a_folder_without_labels_says_what_is_expected(tmp_path):
@@ -112,6 +114,29 @@ def test_missing_footage_and_columns_are_named(indexed):
     (indexed / "elsewhere.mp4").rename(indexed / "tennis" / "a.mp4")
     (indexed / "tennis" / "a.csv").write_text("Frame,X,Y\n0,1,2")
     with pytest.raises(DatasetError, match="Visibility"):
+        read_clips(indexed)
+
+
+def test_labels_belong_to_the_frames_that_they_name(indexed):
+    labels = indexed / "tennis" / "a.csv"
+    labels.write_text("Frame,Visibility,X,Y\n7,1,70,30\n2,1,20,31\n4,0,0,0")
+    clip = read_clips(indexed)[0]
+    assert clip.visibility.tolist() == [-1, -1, 1, -1, 0, -1, -1, 1]
+    assert clip.xy[[2, 7]].tolist() == [[20, 31], [70, 30]]
+    for wrong in ("2,1,20,31\n2,1,21,31", "-1,1,20,31", "a,1,20,31"):
+        labels.write_text(f"Frame,Visibility,X,Y\n{wrong}")
+        with pytest.raises(DatasetError, match="a.mp4: Frame"):
+            read_clips(indexed)
+
+
+def test_the_index_is_text(indexed):
+    for suffix in ("mp4", "csv"):
+        (indexed / "tennis" / f"a.{suffix}").rename(indexed / "tennis" / f"0012.{suffix}")
+    (indexed / "clips.csv").write_text("sport,clip,split,group\ntennis,0012,,01")
+    (clip,) = read_clips(indexed)
+    assert (clip.name, clip.group, clip.split) == ("0012", "01", "")
+    (indexed / "clips.csv").write_text("sport,clip,split\ntennis,0012,")
+    with pytest.raises(DatasetError, match="clips.csv: no column group"):
         read_clips(indexed)
 
 

@@ -4,11 +4,13 @@ Layouts (found by `read_clips` from what the folder holds):
 - `clips.csv` with `SPORT/CLIP.mp4` and `SPORT/CLIP.csv`;
 - TrackNet tennis, `gameN/ClipM/*.jpg` with `Label.csv`;
 - Shuttlecock Trajectory Dataset, `match*/csv/*.csv` with `match*/video/*.mp4` or `match*/frame/RALLY/*.png`.
+
+Labels say by number which frame they are for; frames that have none are not labelled.
 """
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -24,6 +26,7 @@ from tracknetv5.video import probe, read_frames
 HIDDEN, VISIBLE, UNLABELLED = 0, 1, -1
 EASY, HARD, OCCLUDED = CLASSES = 1, 2, 3  # how well a ball can be seen
 NO_CLASS = 0  # where the data set does not say
+LABELS = ("Frame", "Visibility", "X", "Y")  # columns of a clip's labels
 FINGERPRINT = 16_384  # bytes at the beginning of a file of footage by which the cache knows it
 
 
@@ -33,7 +36,7 @@ class DatasetError(ValueError):
 
 @dataclass(frozen=True)
 class Clip:
-    """One labelled clip. Frame k of the labels is the k-th decoded frame; pixels are taken as square."""
+    """One labelled clip. Row k of the labels is that of the k-th decoded frame; pixels are taken as square."""
 
     name: str
     sport: str
@@ -93,7 +96,7 @@ def read_clips(root: Path | str, split: str | None = None) -> list[Clip]:
     elif labels := sorted(root.glob("game*/Clip*/Label.csv")):
         clips = [_read_tennis(path) for path in labels]
     elif labels := sorted(root.glob("**/match*/csv/*.csv")):
-        clips = [_read_shuttlecock(path) for path in labels]
+        clips = [_read_shuttlecock(path, root) for path in labels]
     else:
         raise DatasetError(
             f"{root}: no labelled clips here: expected clips.csv, gameN/ClipM/Label.csv or matchN/csv/*.csv"
@@ -133,15 +136,17 @@ def exclude(clips: Iterable[Clip], path: Path) -> list[Clip]:
 
 def _read_indexed(root: Path) -> list[Clip]:
     clips = []
-    for row in pd.read_csv(root / "clips.csv").itertuples():
-        labels = _read_labels(root / row.sport / f"{row.clip}.csv")
+    # As text: a clip may be called 0012, and an empty split is none.
+    index = _read_table(root / "clips.csv", ("sport", "clip", "split", "group"), dtype=str, keep_default_na=False)
+    for row in index.itertuples():
+        labels = _read_table(root / row.sport / f"{row.clip}.csv", LABELS)
         source = root / row.sport / f"{row.clip}.mp4"
-        clips.append(_clip(row.clip, row.sport, str(row.group), row.split, source, labels))
+        clips.append(_clip(row.clip, row.sport, row.group, row.split, source, labels))
     return clips
 
 
 def _read_tennis(path: Path) -> Clip:
-    labels = _read_labels(path)
+    labels = _read_table(path, ("file name", "visibility", "x-coordinate", "y-coordinate"))
     # "file name" carries the frame's number; rows may start later than 0 and images without a row are not labelled.
     numbers = labels["file name"].str.extract(r"(\d+)", expand=False).astype(int)
     present = [int(image.stem) for image in _images(path.parent)]
@@ -150,6 +155,7 @@ def _read_tennis(path: Path) -> Clip:
     located = labels[["x-coordinate", "y-coordinate"]].notna().all(axis=1)
     labels = pd.DataFrame(
         {
+            "Frame": np.arange(len(present)),
             # Some rows say that a ball is visible but not where: nothing to learn from, and not "no ball".
             "Visibility": stated.where(located | (stated <= HIDDEN), UNLABELLED),
             "X": labels["x-coordinate"],
@@ -161,30 +167,36 @@ def _read_tennis(path: Path) -> Clip:
     return _clip(f"{game}-{path.parent.name}", "tennis", game, "", path.parent, labels)
 
 
-def _read_shuttlecock(path: Path) -> Clip:
-    labels = _read_labels(path)
+def _read_shuttlecock(path: Path, root: Path) -> Clip:
+    labels = _read_table(path, LABELS)
     match = path.parent.parent
     rally = path.stem.removesuffix("_ball")
     source = match / "video" / f"{rally}.mp4"
     if not source.is_file():
         source = match / "frame" / rally
     split = {"train": "train", "test": "val", "val": "val"}.get(match.parent.name.lower(), "")
-    return _clip(f"{match.name}-{rally}", "badminton", match.name, split, source, labels)
+    group = "-".join(match.relative_to(root).parts)  # with the folders around it, which all count matches from 1
+    return _clip(f"{group}-{rally}", "badminton", group, split, source, labels)
 
 
-def _read_labels(path: Path) -> pd.DataFrame:
+def _read_table(path: Path, columns: Sequence[str], **options) -> pd.DataFrame:
     try:
-        return pd.read_csv(path)
+        table = pd.read_csv(path, **options)
     except (OSError, ValueError) as error:
-        raise DatasetError(f"{path}: not a readable label file: {error}") from error
+        raise DatasetError(f"{path}: not a readable table: {error}") from error
+    if missing := [name for name in columns if name not in table]:
+        raise DatasetError(f"{path}: no column {', '.join(missing)}: add it")
+    return table
 
 
 def _clip(name: str, sport: str, group: str, split: str, source: Path, labels: pd.DataFrame) -> Clip:
     if not source.exists():
         raise DatasetError(f"{source}: the labels are there, the footage is not: put the clip beside them")
-    if missing := {"Visibility", "X", "Y"} - set(labels.columns):
-        raise DatasetError(f"labels of {source}: no column {', '.join(sorted(missing))}")
-    stated = labels["Visibility"]
+    numbers = labels["Frame"]
+    if not pd.api.types.is_integer_dtype(numbers) or numbers.duplicated().any() or (numbers < 0).any():
+        raise DatasetError(f"labels of {source}: Frame must count frames from 0, each once: correct the column")
+    labels = labels.set_index("Frame").reindex(range(numbers.max() + 1 if len(numbers) else 0))
+    stated = labels["Visibility"].where(labels.index.isin(numbers), UNLABELLED)
     if not stated.isin([UNLABELLED, HIDDEN, *CLASSES]).all():
         raise DatasetError(f"labels of {source}: Visibility must be -1, 0, 1, 2 or 3 in every row")
     visibility = stated.clip(upper=VISIBLE).to_numpy(np.int8)
