@@ -176,6 +176,23 @@ def test_a_run_resumed_equals_a_run_in_one_piece(tmp_path, rallies):
     assert json.loads(lines[-1])["windows"] == 8 and "tennis_f1" in json.loads(lines[-1])
 
 
+def test_a_finished_run_has_nothing_to_add(tmp_path, rallies):
+    folder = Trainer(write_config(tmp_path, rallies, "run", 4)).run().parent
+    Trainer(write_config(tmp_path, rallies, "run", 4)).run()
+    assert len((folder / "validation.jsonl").read_text().splitlines()) == 1
+
+
+def test_a_run_of_another_config_is_not_gone_on_with(tmp_path, rallies):
+    config = write_config(tmp_path, rallies, "run", 2)
+    Trainer(config).run()
+    with pytest.raises(ValueError, match=r"run: holds a run with \[optim\] seed = 0, not 1: choose another"):
+        Trainer(replace(config, optim=replace(config.optim, seed=1))).run()
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["optim"]["seed"] == 0
+    other = replace(config.model, options={**config.model.options, "dim": 32})
+    with pytest.raises(ValueError, match=r"\[model\] options"):
+        Trainer(replace(config, model=other)).run()
+
+
 @pytest.mark.parametrize("saves", [0, 1])
 def test_what_was_noted_after_the_checkpoint_is_not_there_twice(tmp_path, rallies, monkeypatch, saves):
     config = write_config(tmp_path, rallies, "killed", 8)
@@ -222,7 +239,7 @@ def test_a_run_starts_from_given_weights_and_keeps_what_holds_of_them(tmp_path, 
     trained, facts = load_weights(weights)
     assert (facts.threshold, facts.training_data, facts.sports) == (0.5, "not stated", ("tennis",))
     stated = dict(training_data="Footage of others.", provenance="somebody", sports=["padel"])
-    save_weights(trained, weights, replace(facts, threshold=0.35, **stated))
+    save_weights(trained, weights, replace(facts, threshold=0.35, step=2, ensemble="triangular", **stated))
     config = write_config(tmp_path, rallies, "second", 2)
     object.__setattr__(config.model, "init", str(weights))
     trainer = Trainer(config)
@@ -230,10 +247,14 @@ def test_a_run_starts_from_given_weights_and_keeps_what_holds_of_them(tmp_path, 
     assert all(torch.equal(started[name], tensor) for name, tensor in trained.state_dict().items())
     trainer.save()
     facts = load_weights(tmp_path / "second" / "weights")[1]
-    assert (facts.threshold, facts.sports) == (0.35, ("padel", "tennis"))
+    assert (facts.threshold, facts.step, facts.ensemble) == (0.35, 2, "triangular")
+    assert facts.sports == ("padel", "tennis")
     assert facts.training_data == f"Went on from {weights}: Footage of others."
     assert facts.provenance == f"Went on from {weights}: somebody"
     assert (facts.height, facts.width) == (32, 64)
+    save_weights(trained, weights, replace(facts, channel_order="BGR"))
+    with pytest.raises(ValueError, match=r"\[model\] init .* takes BGR"):
+        Trainer(config)
 
 
 @pytest.mark.parametrize(("init", "size"), [("", (288, 512)), ("weights", (64, 96))])
@@ -247,6 +268,9 @@ def test_pictures_have_the_size_of_the_weights_that_a_run_starts_from(tmp_path, 
     assert Trainer(config).size == size
     config = replace(config, data=replace(config.data, crop=(32, size[1] + 32)))
     with pytest.raises(ValueError, match=rf"\[data\] crop must fit into the size \({size[0]}, {size[1]}\)"):
+        Trainer(config)
+    config = replace(config, data=replace(config.data, crop=(32, 40)))
+    with pytest.raises(ValueError, match=r"\[data\] crop must be multiples of 16 .*, not \(32, 40\)"):
         Trainer(config)
 
 
@@ -275,7 +299,7 @@ def test_labels_are_excluded_from_training_alone(tmp_path, rallies):
     config = write_config(tmp_path, rallies, "excluded", 4)
     by_split = replace(config.data, exclude=str(listing))
     by_group = replace(by_split, split="", validate="", hold_out=("court-b",))
-    for data in (by_split, by_group):
+    for data in (by_split, by_group, replace(by_split, split="")):  # what is validated on is never trained on
         (training,), (held_out,) = _divide(replace(config, data=data))
         assert (training.name, held_out.name) == ("a", "b")
         assert training.visibility[2] == UNLABELLED and held_out.visibility[2] != UNLABELLED

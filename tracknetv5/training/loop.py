@@ -23,6 +23,7 @@ from tracknetv5.training.validate import validate
 from tracknetv5.weights import NOT_STATED, WeightsConfig, read_config, resolve, round_weights, save_weights
 
 NORM_WINDOWS = 256  # windows on which the statistics of batch norm are measured
+MAY_CHANGE = ("cache", "windows", "decay", "workers")  # from one part of a run to the next
 LOG_COLUMNS = ("windows", "hours", "loss", "rate", "windows_per_second")
 
 
@@ -73,6 +74,12 @@ class Trainer:
         self.size = config.data.size or (start.height, start.width)  # pixels of the network's input
         if config.data.crop and any(part > whole for part, whole in zip(config.data.crop, self.size, strict=True)):
             raise ValueError(f"[data] crop must fit into the size {self.size}, not {config.data.crop}")
+        multiple = getattr(model.options, "multiple", model.options.stride)
+        for name, size in (("size", self.size), ("crop", config.data.crop or self.size)):
+            if any(side % multiple for side in size):
+                raise ValueError(f"[data] {name} must be multiples of {multiple} for {config.model.name}, not {size}")
+        if start.channel_order != "RGB":
+            raise ValueError(f"[model] init {init}: takes {start.channel_order}, and training feeds RGB frames alone")
         self.length = model.options.frames
         self.facts = WeightsConfig(
             model=config.model.name,
@@ -80,6 +87,8 @@ class Trainer:
             height=self.size[0],
             width=self.size[1],
             frames=self.length,
+            step=start.step if init else None,
+            ensemble=start.ensemble,
             threshold=start.threshold,  # chosen for other weights, it is a better guess than none
             training_data=f"Went on from {init}: {start.training_data}" if init else NOT_STATED,
             sports=sorted({clip.sport for clip in training}.union(start.sports)),
@@ -118,6 +127,7 @@ class Trainer:
         output, optim, progress = self.config.output, self.config.optim, self.progress
         self.folder.mkdir(parents=True, exist_ok=True)
         if (self.folder / "checkpoint").is_dir():
+            self._check_resumed()
             self.accelerator.load_state(self.folder / "checkpoint")
         self._forget()
         (self.folder / "config.json").write_text(json.dumps(self.config.as_dict(), indent=1) + "\n")
@@ -145,6 +155,22 @@ class Trainer:
         self.save()
         self.validate()
         return self.folder / "weights"
+
+    def _check_resumed(self) -> None:
+        """Refuse to go on with a run of another config: its weights would get the facts of this one."""
+        path = self.folder / "config.json"
+        try:
+            before = json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{path}: not the config of the run beside it: choose another folder: {error}") from error
+        for table, options in json.loads(json.dumps(self.config.as_dict())).items():
+            for name, value in options.items():
+                then = before.get(table, {}).get(name, value)
+                if table != "output" and name not in MAY_CHANGE and value != then:
+                    raise ValueError(
+                        f"{self.folder}: holds a run with [{table}] {name} = {json.dumps(then)}, not "
+                        f"{json.dumps(value)}: choose another [output] folder, or to go on with it change {path}"
+                    )
 
     def _step(self, frames: Tensor, target: Tensor, labelled: Tensor) -> Tensor:
         rate = learning_rate(self.progress.windows, self.config.optim)
@@ -217,27 +243,33 @@ class Trainer:
         return network.eval()
 
     def validate(self) -> None:
-        """Append the scores of the averaged weights on the clips held out to `validation.jsonl`."""
+        """Append the scores of the averaged weights on the clips held out to `validation.jsonl`, if not done yet."""
+        path = self.folder / "validation.jsonl"
+        lines = path.read_text().splitlines() if path.is_file() else []
+        if lines and json.loads(lines[-1])["windows"] == self.progress.windows:
+            return
         if self.held_out and self.accelerator.is_main_process:
             scores = validate(self.averaged(), self.held_out, size=self.size, cache=self.cache)
             line = {"windows": self.progress.windows, "hours": round(self.progress.seconds / 3600, 3)} | {
                 name: round(value, 4) for name, value in scores.items()
             }
-            with (self.folder / "validation.jsonl").open("a") as file:
+            with path.open("a") as file:
                 file.write(json.dumps(line) + "\n")
             self.accelerator.print(line)
 
 
 def _divide(config: TrainConfig) -> tuple[list[Clip], list[Clip]]:
-    """Clips to train on, and clips to validate on: the groups held out, else the split named for it."""
+    """Clips to train on, and others to validate on: the groups held out, else the split named for it."""
     data = config.data
     clips = read_clips(data.root, data.split or None)
     groups = {clip.group for clip in clips}
     if unknown := set(data.hold_out) - groups:
         raise ValueError(f"no group is called {sorted(unknown)[0]!r} in {data.root}: choose from {sorted(groups)}")
     training = [clip for clip in clips if clip.group not in data.hold_out]
+    if data.validate and not data.hold_out:
+        training = [clip for clip in training if clip.split != data.validate]
     if not training:
-        raise ValueError(f"{data.root}: every group is held out, {sorted(groups)}: none is left to train on")
+        raise ValueError(f"{data.root}: all of {sorted(groups)} are held out or validated on: none is left to train on")
     if data.exclude:
         training = exclude(training, Path(data.exclude))
     if data.hold_out:
