@@ -46,6 +46,23 @@ def test_the_tail_stays_within_a_shot(video):
     assert all(np.ptp(np.nonzero(apart[k])[1]) > np.ptp(np.nonzero(apart[0])[1]) + 8 for k in (4, 9))
 
 
+def test_frames_that_a_trajectory_leaves_out_are_left_out(video):
+    frame = np.array([0, 1, 4, 9])
+    trajectory = Trajectory(frame, frame / 25, XY[frame], np.ones(4), ["detected"] * 4, SIZE, Fraction(25), (1, 4, 9))
+    write_overlay(video, trajectory, video.with_name("ball.mp4"))
+    film = list(read_frames(video.with_name("ball.mp4")))
+    np.testing.assert_allclose([shown.time for shown in film], frame / 25)
+    for shown, ball in zip(film, XY[frame], strict=True):
+        y, x = np.nonzero(abs(shown.image.astype(int) - 90).max(2) > 40)
+        assert x.size and np.hypot(x - ball[0], y - ball[1]).max() < 8
+
+
+def test_times_are_needed(video):
+    trajectory = Trajectory([0], [np.nan], XY[:1], [1.0], ["detected"], SIZE, Fraction(25))
+    with pytest.raises(ValueError, match="size, rate and times"):
+        write_overlay(video, trajectory, video.with_name("ball.mp4"))
+
+
 def test_the_shape_of_pixels_is_kept(tmp_path):
     with VideoWriter(tmp_path / "hdv.mp4", SIZE, Fraction(25), Fraction(4, 3)) as writer:
         writer.write(np.full((*SIZE, 3), 90, np.uint8))

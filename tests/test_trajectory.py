@@ -354,3 +354,12 @@ def test_dataframe_is_the_table_of_the_csv(tmp_path):
 def test_pandas_is_imported_only_for_a_dataframe():
     code = "import sys, tracknetv5.trajectory; assert not {'pandas'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_rate_is_that_of_the_times_where_the_claim_is_another():
+    def rate(fps: int, times) -> Fraction:
+        return Trajectory.from_points([Point(3 + k, None, 0.0, "", t) for k, t in enumerate(times)], fps=fps).fps
+
+    assert rate(Fraction(30000, 1001), [k / 30 for k in range(9)]) == Fraction(30000, 1001)
+    assert rate(Fraction(1000), [k / 30 for k in range(9)]) == 30
+    assert rate(Fraction(30), [0.0]) == rate(Fraction(30), [None, None]) == 30

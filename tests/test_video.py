@@ -62,6 +62,13 @@ def cut(path, share: float):
     return path
 
 
+def test_a_rate_that_cannot_be_is_that_of_the_timestamps(tmp_path):
+    """As browsers record: the file claims a rate of 1000, the grain of its timestamps."""
+    stamps = [round(k * 1000 / 30) for k in range(40)]
+    info = probe(encode(tmp_path / "camera.mkv", [picture(k) for k in range(40)], rate=1000, pts=stamps))
+    assert float(info.fps) == pytest.approx(30, rel=0.05)
+
+
 def test_frames_arrive_complete_in_order_and_right_way_round(tmp_path):
     path = encode(tmp_path / "clip.mp4", [picture(i) for i in range(20)], rate=NTSC)
     frames = list(read_frames(path))

@@ -7,7 +7,7 @@ import numpy as np
 
 from tracknetv5.draw import draw_ball
 from tracknetv5.trajectory import Trajectory
-from tracknetv5.video import VideoWriter, probe, read_frames
+from tracknetv5.video import TIME_TOLERANCE, VideoWriter, probe, read_frames
 
 TRAIL_SECONDS = 0.4  # how far back positions are drawn
 
@@ -24,33 +24,35 @@ def write_overlay(
 
     Args:
         video: the file the trajectory was made from.
-        trajectory: positions in pixels of that video.
+        trajectory: positions in pixels of that video; frames that it leaves out, the output leaves out.
         output: the .mp4 to write.
         style: one of `tracknetv5.draw.STYLES`.
         progress: called as progress(frames written, frames in all), also while the first frame is looked for.
 
     Raises:
         VideoError: the video cannot be read or the output cannot be written.
-        ValueError: the trajectory does not know its frames' size and rate, or is empty; or the style is unknown.
+        ValueError: the trajectory does not know its frames' size, rate and times, or is empty; or the style is unknown.
     """
-    if trajectory.size is None or trajectory.fps is None or not len(trajectory):
-        raise ValueError("an overlay needs a trajectory with frames, their size and their rate, as `track` returns it")
-    trail = max(2, round(TRAIL_SECONDS * float(trajectory.fps)))
-    visible, shot = trajectory.visible, trajectory.shot
-    begins = np.searchsorted(shot, shot)  # the first row of the shot that a row belongs to
-    first, count = int(trajectory.frame[0]), len(trajectory)
+    if trajectory.size is None or trajectory.fps is None or not len(trajectory) or np.isnan(trajectory.time[0]):
+        raise ValueError("an overlay needs a trajectory with frames, their size, rate and times, as `track` returns it")
+    time, visible, shot = trajectory.time, trajectory.visible, trajectory.shot
+    # The first row of the tail of each row: of its shot, and not too long ago.
+    begins = np.maximum(np.searchsorted(shot, shot), np.searchsorted(time, time - TRAIL_SECONDS - TIME_TOLERANCE))
+    count, row = len(trajectory), 0
     tell = progress or (lambda done, total: None)
     with VideoWriter(output, trajectory.size, trajectory.fps, probe(video).pixel_aspect) as writer:
-        for frame in read_frames(video, start=float(trajectory.time[0]), seeking=lambda: tell(0, count)):
-            row = frame.index - first
-            if row >= count:
-                break
+        for frame in read_frames(video, start=float(time[0]), seeking=lambda: tell(0, count)):
+            if frame.index != trajectory.frame[row]:
+                continue
             image = draw_ball(
                 frame.image,
                 tuple(trajectory.xy[row]) if visible[row] else None,
                 str(trajectory.source[row]),
-                trajectory.xy[max(begins[row], row - trail) : row],
+                trajectory.xy[begins[row] : row],
                 style,
             )
-            writer.write(image, float(trajectory.time[row] - trajectory.time[0]))
-            tell(row + 1, count)
+            writer.write(image, float(time[row] - time[0]))
+            row += 1
+            tell(row, count)
+            if row == count:
+                break

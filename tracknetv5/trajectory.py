@@ -25,6 +25,7 @@ MEET = 0.006  # share of the frame's height, for each 1 / RATE seconds of the ga
 TURN = 0.005  # and their velocities, a 1 / RATE seconds, may differ by it
 SPAN = 4.0  # of 1 / RATE seconds; in a longer gap both may be less, for a bounce leads farther away from a parabola
 RATE = 30.0  # frames a second of most of that footage
+RATE_TOLERANCE = 0.05  # share by which a claimed rate may be off: timestamps of short parts are no better
 DEFAULT_HEIGHT = 720  # pixels, where the frame size is not known
 
 
@@ -101,7 +102,15 @@ class Trajectory:
     def from_points(
         cls, points: Sequence[Point], *, size: tuple[int, int] | None = None, fps: Fraction | None = None
     ) -> "Trajectory":
-        """The trajectory of consecutive points; `size` (height, width) and `fps` are those of their video."""
+        """The trajectory of consecutive points; `size` (height, width) and `fps` are those that their video claims.
+
+        Where the times of the points are known and tell another rate, `fps` is theirs.
+        """
+        if fps is not None and len(points) > 1 and points[0].time is not None:
+            first, last = points[0], points[-1]
+            rate = (last.frame - first.frame) / (last.time - first.time)
+            if abs(rate / fps - 1) > RATE_TOLERANCE:
+                fps = Fraction(rate).limit_denominator(100)
         return cls(
             frame=[point.frame for point in points],
             time=[np.nan if point.time is None else point.time for point in points],

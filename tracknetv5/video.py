@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, islice
 from math import ceil
 from os import PathLike
 from pathlib import Path
@@ -25,6 +25,8 @@ from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 
 QUEUE_DEPTH = 4  # decoded frames that wait for the consumer
 SINGLE_THREAD_PIXELS = 1920 * 1088  # up to here one decoder thread outruns the network and costs the least CPU time
+FASTEST = 250  # frames a second; where more is claimed, as by recordings of browsers, timestamps are asked
+RATE_PACKETS = 60  # how many of them
 TIME_TOLERANCE = 1e-6  # seconds; `start + length` is a float sum, timestamps are rational
 
 # Where each packet is one frame that is shown, with its timestamp: of these, packets can be counted for frames.
@@ -81,6 +83,10 @@ def probe(path: str | PathLike) -> VideoInfo:
         height, width = displayed_size(first, turned)
         duration = stated_duration(container, stream, first)
         fps = stream.average_rate or stream.guessed_rate or stream.base_rate or Fraction(30)
+        if fps > FASTEST:
+            stamps = [packet.pts for packet in islice(container.demux(stream), RATE_PACKETS) if packet.pts is not None]
+            if len(set(stamps)) > 1:
+                fps = (len(stamps) - 1) / ((max(stamps) - min(stamps)) * stream.time_base)
         aspect = pixel_aspect(stream, turned)
         return VideoInfo(path, width, height, fps, stream.frames or None, duration, aspect, turned)
 
