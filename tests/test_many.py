@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -66,6 +67,8 @@ def test_two_processes_make_what_one_makes_and_a_bad_file_stops_neither(clips, w
 
 
 def test_what_is_finished_is_left_alone_and_what_changed_is_done_again(clips, weights, tmp_path, tracked):
+    weights = shutil.copytree(weights, tmp_path / "weights")
+
     def again(*options) -> str:
         tracked.clear()
         result = run(clips, weights, tmp_path / "out", *options)
@@ -86,6 +89,18 @@ def test_what_is_finished_is_left_alone_and_what_changed_is_done_again(clips, we
     assert again() == "a"
     assert again("--overlay") == "abc"
     assert again() == again("--overlay") == ""
+    assert again("--threshold", 0.4) == again("--overlay", "--threshold", 0.4) == "abc"
+    config = json.loads((weights / "config.json").read_text())
+    (weights / "config.json").write_text(json.dumps(config | {"channel_order": "BGR"}))
+    assert again("--threshold", 0.4) == "abc"
+
+
+def test_a_table_of_others_is_not_written_over(clips, weights, tmp_path, tracked):
+    labels = clips[1].with_suffix(".csv")
+    labels.write_text("Frame,Visibility,X,Y\n0,0,0,0\n")
+    result = run(clips, weights, clips[0].parent)
+    assert result.exit_code == 1 and "b.csv is there and was not made from it: choose another --output" in result.stderr
+    assert labels.read_text() == "Frame,Visibility,X,Y\n0,0,0,0\n" and tracked == ["a", "c"]
 
 
 def test_a_file_that_grew_while_it_was_tracked_is_done_again(clips, weights, tmp_path, tracked, monkeypatch):
@@ -115,7 +130,7 @@ def test_a_killed_run_goes_on_where_it_was(clips, weights, tmp_path, tracked, mo
 
         patch.setattr(many.Trajectory, "to_csv", killed)
         assert run(clips, weights, tmp_path / "out").exit_code != 0
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.csv", "a_track.json"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.csv", "a_track.json", "b_track.json"]
     tracked.clear()
     assert run(clips, weights, tmp_path / "out").exit_code == 0
     assert tracked == ["b", "c"]

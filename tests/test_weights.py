@@ -82,6 +82,27 @@ def test_saving_again_gives_the_same_tensors(folder, tmp_path):
     assert "| somewhere | 0.123 |" in (tmp_path / "again" / "README.md").read_text()
 
 
+def test_the_settings_of_a_tracker_are_saved_and_what_was_measured_with_others_is_not(folder, tmp_path):
+    edit(folder, metrics={"somewhere": {"f1": 0.1234}})
+    BallTracker.from_pretrained(folder, threshold=0.7, step=1).save_pretrained(tmp_path / "again")
+    config = read_config(tmp_path / "again")
+    assert (config.threshold, config.step, config.metrics) == (0.7, 1, {})
+    assert "0.123" not in (tmp_path / "again" / "README.md").read_text()
+
+
+def test_a_name_means_one_thing(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (bundled,) = available()
+    own = folder.rename(tmp_path / bundled)
+    assert resolve(Path(bundled)) == Path(bundled) and resolve(f"./{bundled}").samefile(own)
+    assert resolve() == PRETRAINED / bundled
+    with pytest.raises(WeightsError, match=f"write ./{bundled}"):
+        resolve(bundled)
+    for name in (None, own):
+        with pytest.raises(WeightsError, match="no revision v9"):
+            resolve(name, revision="v9")
+
+
 def test_a_card_says_how_sure_its_figures_are(folder):
     figures = {"f1": 0.8, "f1_95": [0.7123, 0.9], "recall": 0.75}
     edit(folder, metrics={"all, 90 frames": figures, "tennis": {"f1": 0.5, "clips": 2}})

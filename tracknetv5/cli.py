@@ -120,13 +120,16 @@ def _track_one(tracker: "BallTracker", video: Path, output: Path, fill_gaps: int
     if record.finished(files):
         typer.echo(f"{video}: already tracked with these settings -> {named}")
         return True
+    if foreign := record.foreign(files):
+        typer.echo(f"error: {video}: {foreign} is there and was not made from it: choose another --output", err=True)
+        return False
     line = _ProgressLine(video.name)
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", VideoWarning)
             trajectory = tracker.track(video, fill_gaps=fill_gaps, progress=line)
             rate = line.rate
-            record.begin()
+            record.begin(files)
             write_whole(files[0], trajectory.to_csv)
             if overlay:
                 write_overlay(video, trajectory, files[1])

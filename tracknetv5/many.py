@@ -1,13 +1,15 @@
 """Many videos: each process of a launch takes its share, and a video that is finished is not tracked again.
 
 Beside a video's results lies `<stem>_track.json`, written last: what was tracked, how, and what the columns of the CSV
-do not hold. A video whose record matches is finished, whichever process or launch did it.
+do not hold. A video whose record matches is finished, whichever process or launch did it. Files that no record names
+are somebody else's and are not written over.
 """
 
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from torch import distributed
 import tracknetv5
 from tracknetv5.tracker import BallTracker
 from tracknetv5.trajectory import Trajectory
+from tracknetv5.weights import WeightsConfig
 
 PATIENCE = timedelta(days=30)  # for the processes with more or longer videos
 
@@ -66,15 +69,16 @@ class Record:
         self.path = output / f"{video.stem}_track.json"
         # Of now: a file that is still being copied is another one when it has been tracked, and to be tracked again.
         self._video = _facts(video)
-        self._settings = {
+        settings = {
             "version": tracknetv5.__version__,
-            "weights": tracker.config.sha256,
-            "rectifier": None if tracker.rectifier is None else tracker.rectifier[1].sha256,
+            "weights": _decisive(tracker.config),
+            "rectifier": None if tracker.rectifier is None else _decisive(tracker.rectifier[1]),
             "precision": tracker.precision,
             "threshold": tracker.threshold,
             "step": tracker.step,
             **settings,
         }
+        self._settings = json.loads(json.dumps(settings))  # as they are read back: JSON has no tuples
 
     def finished(self, files: Sequence[Path]) -> bool:
         """Whether these files were made of this video, as it is now, with these settings, and are still there."""
@@ -86,9 +90,14 @@ class Record:
             return False
         return same and all(path.name in made and path.is_file() for path in files)
 
-    def begin(self) -> None:
-        """The files are about to change: what was known of them does not hold any more."""
-        self.path.unlink(missing_ok=True)
+    def foreign(self, files: Sequence[Path]) -> Path | None:
+        """One of these files that is there and that no launch made; None if there is none."""
+        made = self._made()
+        return next((path for path in files if path.exists() and made is not None and path.name not in made), None)
+
+    def begin(self, files: Sequence[Path]) -> None:
+        """The files are about to change: what was known of them does not hold any more, but whose they are."""
+        self._write({"files": [], "earlier": self._earlier([]) + [path.name for path in files]})
 
     def finish(self, files: Sequence[Path], trajectory: Trajectory, warnings: Sequence[str]) -> None:
         """Write the record; `files` are complete."""
@@ -96,14 +105,39 @@ class Record:
             "video": self._video,
             "settings": self._settings,
             "files": [path.name for path in files],
+            "earlier": self._earlier(files),
             "frames": len(trajectory),
             "frames_with_ball": int(trajectory.visible.sum()),
             "cuts": trajectory.cuts,
             "repeats": trajectory.repeats,
             "warnings": list(warnings),
         }
+        self._write(record)
+
+    def _made(self) -> list[str] | None:
+        """Names of all files that launches made of a video of this name; None if a damaged record keeps them."""
+        if not self.path.is_file():
+            return []
+        try:
+            record = json.loads(self.path.read_text(encoding="utf-8"))
+            return [*record["files"], *record.get("earlier", [])]
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return None
+
+    def _earlier(self, files: Sequence[Path]) -> list[str]:
+        """Files that were made with other settings than those of `files`, and perhaps are still there."""
+        return sorted(set(self._made() or ()) - {path.name for path in files})
+
+    def _write(self, record: Mapping) -> None:
         text = json.dumps(record, indent=1) + "\n"
         write_whole(self.path, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+
+def _decisive(config: WeightsConfig) -> dict:
+    """What of the facts about some weights decides what they find; the tracker has the threshold and the step."""
+    facts = asdict(config)
+    names = "model options height width frames background channel_order resize ensemble sha256".split()
+    return {name: facts[name] for name in names}
 
 
 def _facts(video: Path) -> dict[str, str | int] | None:

@@ -4,6 +4,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from fractions import Fraction
 from itertools import chain, groupby
 from operator import attrgetter
@@ -136,13 +137,18 @@ class BallTracker(HeatmapPredictor, ModelHubMixin):
         if self.model is None:
             raise ValueError("an ONNX file cannot be turned back into weights: save those that it was exported from")
         half = self.config.precision == "float16"
-        save_weights(self.model, save_directory, self.config, half=half, rectifier=self.rectifier)
+        save_weights(self.model, save_directory, self._facts(), half=half, rectifier=self.rectifier)
         write_picture(save_directory)
         (save_directory / "README.md").unlink(missing_ok=True)  # the mixin would keep the card of earlier weights
 
     def generate_model_card(self, repo_id: str | None = None) -> ModelCard:
         """The card that `save_pretrained` and `push_to_hub` write, for a repository of this name."""
-        return model_card(self.config, repo_id)
+        return model_card(self._facts(), repo_id)
+
+    def _facts(self) -> WeightsConfig:
+        """The facts about the weights as this tracker uses them; what was measured with other settings is left out."""
+        facts = replace(self.config, threshold=self.threshold, step=self.step)
+        return facts if facts == self.config else replace(facts, metrics={})
 
     def push_to_hub(self, repo_id: str, **options) -> str:
         """As in `ModelHubMixin`, whose options these are; the card shows how to load from `repo_id`."""

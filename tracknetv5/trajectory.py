@@ -261,7 +261,7 @@ class Trajectory:
         """Read what `to_csv` wrote, or any table with the columns Frame, Visibility, X and Y of other tools.
 
         Where the other columns are missing, a ball counts as detected with score 1, and times are NaN. Rows with
-        Visibility -1, not labelled, are left out. Size and fps are not in the file.
+        Visibility -1, not labelled, are left out. Size, fps, cuts and repeats are not in the file.
 
         Raises ValueError, naming the file and the line, for anything else, and OSError if it cannot be opened.
         """

@@ -188,14 +188,18 @@ def resolve(
         local_files_only: take what is in the cache and do not ask the Hub.
 
     Raises:
-        WeightsError: no such folder, name, repository or revision, or the Hub cannot be reached.
+        WeightsError: no such folder, name, repository or revision, a name that means two things, or the Hub cannot be
+            reached.
     """
     name = str(id_or_path) if id_or_path is not None else DEFAULT
-    if name in available():
-        return PRETRAINED / name
     path = Path(name).expanduser()
-    if path.is_dir():
-        return path
+    bundled = name in available() and not (isinstance(id_or_path, Path) and path.is_dir())
+    if bundled and id_or_path is not None and (path / CONFIG).is_file():
+        raise WeightsError(f"{name}: the name of bundled weights and of a folder here: write ./{name} for the folder")
+    if bundled or path.is_dir():
+        if revision is not None:
+            raise WeightsError(f"{name}: is on this disk, where there is no revision {revision}: leave it out")
+        return PRETRAINED / name if bundled else path
     if path.is_file():
         raise WeightsError(f"{name}: is a file, not a folder of weights: turn it into one with tracknetv5 convert")
     name, _, suffix = name.partition("@")
@@ -345,7 +349,7 @@ def load_model(id_or_path: str | Path | None, *, name: str, overrides: Mapping) 
             f"{name} has no published weights; these have: {', '.join(available()) or 'none'}. "
             "Give a folder or a Hub id as `pretrained`"
         )
-    folder = resolve(name if id_or_path is None else id_or_path)
+    folder = PRETRAINED / name if id_or_path is None else resolve(id_or_path)
     model, config = load_weights(folder)
     if config.model != name:
         raise WeightsError(f"{folder}: these are weights of {config.model}, not of {name}")
