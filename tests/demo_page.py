@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -98,3 +98,19 @@ def browser():
         )
         yield chromium
         chromium.close()
+
+
+@pytest.fixture
+def upload() -> Callable:
+    """upload(page, selector of a component, file), once more if the page, still drawing itself, let go of the file."""
+
+    def given(page, where: str, path: Path) -> None:
+        page.set_input_files(f"{where} input[type=file]", path)
+        try:
+            page.wait_for_selector(f"{where} >> text={path.name}", timeout=20_000)
+        except sync_api.TimeoutError:
+            page.set_input_files(f"{where} input[type=file]", path)
+            page.wait_for_selector(f"{where} >> text={path.name}")
+
+    sync_api = pytest.importorskip("playwright.sync_api")
+    return given

@@ -56,18 +56,14 @@ def page(browser, address):
     page.close()
 
 
-def test_a_network_against_a_table_scored_by_labels(page, clip, tables, page_weights, tmp_path):
+def test_a_network_against_a_table_scored_by_labels(page, upload, clip, tables, page_weights, tmp_path):
     page.set_input_files("#video input[type=file]", clip)
     page.wait_for_selector("text=Ready.")
     page.get_by_role("tab", name="Compare").click()
     page.locator("#compare-clip").get_by_label("My clip from the Track tab").check()
     page.locator("#compare-b").get_by_label("A table of positions (CSV)").check()
-    page.wait_for_selector("#compare-table input[type=file]", state="attached")
-    page.wait_for_timeout(1000)  # a choice that is still being drawn would take the upload away again
-    page.set_input_files("#compare-labels input[type=file]", tables[0])
-    page.wait_for_selector("#compare-labels >> text=labels.csv")
-    page.set_input_files("#compare-table input[type=file]", tables[1])
-    page.wait_for_selector("#compare-table >> text=other.csv")
+    upload(page, "#compare-labels", tables[0])
+    upload(page, "#compare-table", tables[1])
     page.click("#compare-go")
     page.wait_for_selector("#compare-status >> text=/agree in .* of 24 frames/")
 
@@ -178,13 +174,12 @@ def test_a_missing_table_is_asked_for_with_its_pixels_and_frames(page):
     assert page.wait_for_selector("#compare-status .bad").inner_text().endswith(columns)
 
 
-def test_a_table_that_is_none_is_refused_in_plain_words(page, tmp_path):
+def test_a_table_that_is_none_is_refused_in_plain_words(page, upload, tmp_path):
     bad = tmp_path / "notes.csv"
     bad.write_text("a,b\n1,2\n")
     page.get_by_role("tab", name="Compare").click()
     page.locator("#compare-b").get_by_label("A table of positions (CSV)").check()
-    page.set_input_files("#compare-table input[type=file]", bad)
-    page.wait_for_selector("#compare-table >> text=notes.csv")
+    upload(page, "#compare-table", bad)
     page.click("#compare-go")
     told = page.wait_for_selector("#compare-status .bad").inner_text()
     assert told.startswith("notes.csv: has no column Frame, Visibility, X, Y")
