@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import torch
@@ -19,6 +20,11 @@ from tracknetv5.data.targets import disc
 from tracknetv5.geometry import Letterbox
 from tracknetv5.shots import ChangeDetector
 
+PICTURES = (64, 5, 9, 15, 23, 31, 47)  # in the medians that stand for a background; the first is `Backgrounds.best`
+UNKNOWN = 0.1  # share of windows whose background says nothing: it is the frame in their middle
+MOVED = 0.1  # share of windows whose background is that of a camera that has moved since,
+MOVED_BY = 0.03  # by up to this share of the height each way
+
 
 @dataclass(frozen=True)
 class SamplingOptions:
@@ -32,8 +38,8 @@ class SamplingOptions:
 class WindowDataset(Dataset):
     """Training windows; item k depends on nothing but `seed` and k, so a run resumes exactly where it stopped.
 
-    An item is (frames (T, 3, h, w) uint8 RGB, target (T, h, w) uint8 of {0, 1}, labelled (T,) bool). As in a tracker's
-    windows, a frame that shows the picture before it once more is passed over, unless windows are listed. Clips shorter
+    An item is (frames (T, 3, h, w) uint8 RGB, target (T, h, w) uint8 of {0, 1}, labelled (T,) bool), with `background`
+    (frames, background (3, h, w) uint8 RGB, target, labelled). As in a tracker's windows, a frame that shows the picture before it once more is passed over, unless windows are listed. Clips shorter
     than a window are left out with a warning. ValueError if none is left, or if `sampling` does not fit the clips.
     """
 
@@ -48,6 +54,7 @@ class WindowDataset(Dataset):
         cache: Path,
         augmentation: AugmentOptions = AugmentOptions(),
         sampling: SamplingOptions = SamplingOptions(),
+        background: bool = False,
         seed: int = 0,
     ):
         self.count, self.length, self.size, self.crop = count, length, size, crop or size
@@ -92,12 +99,13 @@ class WindowDataset(Dataset):
         if sampling.sports and (left := {clip.sport for clip in self.clips} - set(sampling.sports)):
             raise ValueError(f"`sports` has no share for {', '.join(sorted(left))}: give every sport one, or none")
         self.cumulative = np.cumsum(weights) / weights.sum()
-        self.backgrounds: dict[int, np.ndarray] = {}  # by number of the clip; each is made when it is first asked for
+        self.background = background
+        self.backgrounds = Backgrounds(self.frames)
 
     def __len__(self) -> int:
         return self.count
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
+    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
         rng = np.random.default_rng((self.seed, index))
         which = int(np.searchsorted(self.cumulative, rng.random(), side="right"))
         clip, frames, pictures = self.clips[which], self.frames[which], self.pictures[which]
@@ -117,19 +125,56 @@ class WindowDataset(Dataset):
             window, xy = frames[chosen], self.xy[which][None, chosen]
         scenery = None
         if self.augmentation.scenery and rng.random() < self.augmentation.scenery:
-            scenery = self._background(which), self._background(int(rng.integers(len(self.clips))))
-        window, xy, reverse = augment(window, xy, self.crop, self.augmentation, rng, scenery)
+            scenery = self.backgrounds.best(which), self.backgrounds.best(int(rng.integers(len(self.clips))))
+        behind = [self.backgrounds.random(which, chosen, rng)] if self.background else []
+        # The background is changed as the frames are, as if it were one of them.
+        window, xy, reverse = augment(np.stack([*window, *behind]), xy, self.crop, self.augmentation, rng, scenery)
         if reverse:
             labelled = labelled[::-1]
+            window = np.roll(window, -len(behind), axis=0)
         target = disc(xy, self.crop)
-        window = np.ascontiguousarray(window.transpose(0, 3, 1, 2))
-        return torch.from_numpy(window), torch.from_numpy(target), torch.from_numpy(labelled.copy())
+        window = torch.from_numpy(np.ascontiguousarray(window.transpose(0, 3, 1, 2)))
+        labels = torch.from_numpy(target), torch.from_numpy(labelled.copy())
+        return (window[:-1], window[-1], *labels) if self.background else (window, *labels)
 
-    def _background(self, which: int) -> np.ndarray:
-        """The background of a clip, (H, W, 3) uint8."""
-        if which not in self.backgrounds:
-            self.backgrounds[which] = median_background(self.frames[which])
-        return self.backgrounds[which]
+
+class Backgrounds:
+    """The backgrounds of clips, (H, W, 3) uint8 RGB, each made when it is first asked for.
+
+    A tracker has seen few frames or many, and its camera may have moved: so has that of `random`.
+    """
+
+    def __init__(self, clips: Sequence[np.ndarray]):
+        """`clips`: (N, H, W, 3) uint8 RGB each."""
+        self.clips = clips
+        self.made: dict[tuple[int, int], np.ndarray] = {}  # by number of the clip and of the variant
+
+    def best(self, which: int) -> np.ndarray:
+        """The median of the whole clip."""
+        if (which, 0) not in self.made:
+            self.made[which, 0] = median_background(self.clips[which])
+        return self.made[which, 0]
+
+    def random(self, which: int, chosen: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """One that a tracker might have for the window of the frames `chosen`."""
+        kind = rng.random()
+        if kind < UNKNOWN:
+            return self.clips[which][chosen[len(chosen) // 2]]
+        background = self._variant(which, int(rng.integers(len(PICTURES))))
+        if kind < UNKNOWN + MOVED:
+            by = rng.uniform(-1, 1, 2) * MOVED_BY * len(background)
+            matrix = np.array([[1, 0, by[0]], [0, 1, by[1]]])
+            return cv2.warpAffine(background, matrix, background.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
+        return background
+
+    def _variant(self, which: int, number: int) -> np.ndarray:
+        frames, count = self.clips[which], PICTURES[number]
+        if count >= len(frames):
+            return self.best(which)
+        if (which, number) not in self.made:
+            drawn = np.random.default_rng((which, number)).choice(len(frames), count, replace=False)
+            self.made[which, number] = median_background(frames[k] for k in drawn)
+        return self.made[which, number]
 
 
 def new_pictures(frames: np.ndarray) -> np.ndarray:

@@ -21,8 +21,8 @@ class MotionOptions:
 
 
 def luminance(frames: Tensor) -> Tensor:
-    """(B, T, 3, H, W) RGB in [0, 1] -> (B, T, H, W) luminance in [0, 1]."""
-    red, green, blue = frames.unbind(2)
+    """(..., 3, H, W) RGB in [0, 1] -> (..., H, W) luminance in [0, 1]."""
+    red, green, blue = frames.unbind(-3)
     return LUMINANCE[0] * red + LUMINANCE[1] * green + LUMINANCE[2] * blue
 
 
@@ -70,7 +70,11 @@ def polarity(frames: Tensor) -> Tensor:
     (B, T, 3, H, W) RGB in [0, 1] -> (B, T - 1, 2, H, W) in [0, 1]; index 0 of axis 2 is P+ = relu(y[t+1] - y[t])
     (the pixel became brighter), index 1 is P- = relu(y[t] - y[t+1]) (it became darker).
     """
-    difference = luminance(frames).diff(dim=1)  # (B, T - 1, H, W)
+    return split(luminance(frames).diff(dim=1))
+
+
+def split(difference: Tensor) -> Tensor:
+    """A difference of luminance (B, N, H, W) by its sign: (B, N, 2, H, W), the brightening and the darkening."""
     return torch.stack([difference, -difference], dim=2).relu()
 
 
@@ -83,6 +87,23 @@ class MotionDirectionDecoupling(nn.Module):
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         fields = polarity(frames)
+        return fields, self.attention(fields)
+
+
+class BackgroundDecoupling(nn.Module):
+    """MDD once more, from the scene without what moves to each frame: a ball that rests is seen, still scenery is not.
+
+    Not in the paper, whose network sees what changes from frame to frame alone. V3 has the background as an image.
+    """
+
+    def __init__(self, options: MotionOptions):
+        super().__init__()
+        self.attention = AttentionMap(options.a, options.b)
+
+    def forward(self, frames: Tensor, background: Tensor) -> tuple[Tensor, Tensor]:
+        """Polarity of each frame (B, T, 3, H, W) against the background (B, 3, H, W), and its attention, each
+        (B, T, 2, H, W)."""
+        fields = split(luminance(frames) - luminance(background)[:, None])
         return fields, self.attention(fields)
 
 

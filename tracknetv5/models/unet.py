@@ -201,3 +201,16 @@ def check_frames(frames: Tensor, length: int, *, height_multiple: int, width_mul
             f"height and width must be multiples of {height_multiple} and {width_multiple}, got {height} x {width}: "
             "resize or pad the frames (the published size is 288 x 512)"
         )
+
+
+def check_background(frames: Tensor, background: Tensor | None, takes_background: bool) -> None:
+    """Raise ValueError unless `background` is a (B, 3, H, W) batch that fits `frames`, for networks that take one."""
+    if not takes_background:
+        if background is not None:
+            raise ValueError("this network takes no background: leave it out")
+    elif background is None or background.shape != frames[:, 0].shape:
+        given = "none" if background is None else tuple(background.shape)
+        raise ValueError(
+            f"expected one background of shape {tuple(frames[:, 0].shape)}, got {given}: the scene without what moves, "
+            "as tracknetv5.background.median_background makes it"
+        )

@@ -17,6 +17,7 @@ class TrackNetV2Options(UNetOptions):
 
 class TrackNetV2(nn.Module):
     Options = TrackNetV2Options
+    takes_background = False
 
     def __init__(self, options: TrackNetV2Options = TrackNetV2Options()):
         super().__init__()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from tracknetv5.models.unet import HeatmapHead, UNet, UNetOptions, check_frames
+from tracknetv5.models.unet import HeatmapHead, UNet, UNetOptions, check_background, check_frames
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +21,7 @@ class TrackNetV3Options(UNetOptions):
 
 class TrackNetV3(nn.Module):
     Options = TrackNetV3Options
+    takes_background = True
 
     def __init__(self, options: TrackNetV3Options = TrackNetV3Options()):
         super().__init__()
@@ -28,7 +29,7 @@ class TrackNetV3(nn.Module):
         self.backbone = UNet(3 * (1 + options.frames), options)
         self.head = HeatmapHead(options.widths[0], options.frames, options.stem, bias=True)
 
-    def forward(self, frames: Tensor, background: Tensor) -> Tensor:
+    def forward(self, frames: Tensor, background: Tensor | None) -> Tensor:
         """Heatmap logits of each frame.
 
         Args:
@@ -42,8 +43,5 @@ class TrackNetV3(nn.Module):
             ValueError: the shape or type of `frames` or `background` does not fit.
         """
         check_frames(frames, self.options.frames, height_multiple=self.options.stride)
-        if background.shape != frames[:, 0].shape:
-            raise ValueError(
-                f"expected one background of shape {tuple(frames[:, 0].shape)}, got {tuple(background.shape)}"
-            )
+        check_background(frames, background, self.takes_background)
         return self.head(self.backbone(torch.cat([background, frames.flatten(1, 2)], dim=1)))

@@ -20,6 +20,7 @@ class TrackNetV4Options(MotionOptions, UNetOptions):
 
 class TrackNetV4(nn.Module):
     Options = TrackNetV4Options
+    takes_background = False
 
     def __init__(self, options: TrackNetV4Options = TrackNetV4Options()):
         super().__init__()

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from math import lcm
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from tracknetv5.models.motion import (
+    BackgroundDecoupling,
     MotionDirectionDecoupling,
     MotionOptions,
     attention_channels,
@@ -20,7 +22,7 @@ from tracknetv5.models.motion import (
     interleave,
 )
 from tracknetv5.models.rstr import RSTR, RSTROptions
-from tracknetv5.models.unet import HeatmapHead, UNet, UNetOptions, check_frames
+from tracknetv5.models.unet import HeatmapHead, UNet, UNetOptions, check_background, check_frames
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,7 @@ class TrackNetV5Options(RSTROptions, MotionOptions, UNetOptions):
     mdd: bool = True  # polarity attention in the input and as a gate on the draft
     gate: str = "brightening"  # the draft is gated by A+ alone (reference code) or by "both" polarities (paper)
     rstr: bool = True  # refine the draft by a residual
+    background: bool = False  # the clip's background is seen too (not in the paper), and how frames differ from it
 
     def __post_init__(self):
         UNetOptions.__post_init__(self)
@@ -51,6 +54,7 @@ class Inspection(NamedTuple):
     gated_draft: Tensor  # (B, T, H, W) logits after the gate; the draft itself without MDD
     residual: Tensor | None  # (B, T, H, W) logits that R-STR adds
     logits: Tensor  # (B, T, H, W) the result, gated_draft + residual
+    against: Tensor | None  # (B, T, 2, H, W) in [0, 1]: P+, P- of each frame against the background; None without one
 
 
 class TrackNetV5(nn.Module):
@@ -62,41 +66,56 @@ class TrackNetV5(nn.Module):
         frames = options.frames
         self.mdd = MotionDirectionDecoupling(options) if options.mdd else None
         learned = attention_channels(frames) if options.mdd else []
-        self.backbone = UNet(3 * frames + len(learned), options, learned)
+        channels = 3 * frames + len(learned)
+        self.background = BackgroundDecoupling(options) if options.background else None
+        if options.background:  # its image, and two attentions for each frame
+            learned = [*learned, *range(channels + 3, channels + 3 + 2 * frames)]
+            channels += 3 + 2 * frames
+        self.backbone = UNet(channels, options, learned)
         self.head = HeatmapHead(options.widths[0], frames, options.stem)
         self.draft_dropout = nn.Dropout(options.dropout if options.rstr else 0.0)
         self.rstr = RSTR(frames, options) if options.rstr else None
 
-    def forward(self, frames: Tensor) -> Tensor:
+    @property
+    def takes_background(self) -> bool:
+        return self.background is not None
+
+    def forward(self, frames: Tensor, background: Tensor | None = None) -> Tensor:
         """Heatmap logits of each frame.
 
         While training, no gradient reaches `frames` through a stem (lite sizes): for saliency, call `eval()` first.
 
         Args:
             frames: (B, T, 3, H, W) RGB in [0, 1]; H and W multiples of `options.multiple`.
+            background: (B, 3, H, W) RGB in [0, 1], the scene without what moves, for networks that take one.
 
         Returns:
             Logits (B, T, H, W).
 
         Raises:
-            ValueError: the shape or type of `frames` does not fit.
+            ValueError: the shape or type of `frames` or `background` does not fit.
         """
-        return self.inspect(frames).logits
+        return self.inspect(frames, background).logits
 
-    def inspect(self, frames: Tensor) -> Inspection:
-        """`forward` with everything it computes on the way; same argument, same errors."""
+    def inspect(self, frames: Tensor, background: Tensor | None = None) -> Inspection:
+        """`forward` with everything it computes on the way; same arguments, same errors."""
         check_frames(frames, self.options.frames, height_multiple=self.options.multiple)
-        fields = attention = residual = None
+        check_background(frames, background, self.takes_background)
+        fields = attention = residual = against = None
+        seen = frames.flatten(1, 2)
         if self.mdd is not None:
             fields, attention = self.mdd(frames)
-            draft = self.head(self.backbone(interleave(frames, attention)))
+            seen = interleave(frames, attention)
+        if self.background is not None:
+            against, differs = self.background(frames, background)
+            seen = torch.cat([seen, background, differs.flatten(1, 2)], dim=1)
+        gated = draft = self.head(self.backbone(seen))
+        if self.mdd is not None:
             gated = gate(draft, attention[:, :, 0] if self.options.gate == "brightening" else attention.amax(2))
-        else:
-            gated = draft = self.head(self.backbone(frames.flatten(1, 2)))
         logits = gated
         if self.rstr is not None:
             # While training, the dropped draft is also the base of the sum, as in the reference code.
             base = self.draft_dropout(gated)
             residual = self.rstr(base)
             logits = base + residual
-        return Inspection(fields, attention, draft, gated, residual, logits)
+        return Inspection(fields, attention, draft, gated, residual, logits, against)

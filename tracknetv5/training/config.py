@@ -12,8 +12,7 @@ from tracknetv5.data.augment import AugmentOptions
 from tracknetv5.data.dataset import SamplingOptions
 from tracknetv5.models import list_models
 
-# The trainer feeds frames alone: V3 wants a background too, and InpaintNet wants trajectories.
-TRAINABLE = tuple(name for name in list_models() if name not in ("tracknet_v3", "inpaintnet"))
+TRAINABLE = tuple(name for name in list_models() if name != "inpaintnet")  # which takes trajectories
 PRECISIONS = ("no", "bf16", "fp16")
 
 # Numbers are finite and not negative. These are above 0 as well, and those a share, at most 1.
@@ -96,7 +95,7 @@ class TrainConfig:
             raise ValueError("[data] root is missing: name the folder of labelled clips")
         if self.model.name not in TRAINABLE:
             raise ValueError(
-                f"[model] name must be that of a network that takes frames alone, {', '.join(TRAINABLE)}, "
+                f"[model] name must be that of a network that takes frames, {', '.join(TRAINABLE)}, "
                 f"not {self.model.name!r}"
             )
         if self.optim.precision not in PRECISIONS:

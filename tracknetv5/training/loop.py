@@ -5,13 +5,13 @@ import json
 import math
 import time
 from copy import deepcopy
+from itertools import islice
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
-from torch.optim.swa_utils import update_bn
 from torch.utils.data import DataLoader, Subset
 
 from tracknetv5.data.dataset import WindowDataset
@@ -87,6 +87,7 @@ class Trainer:
             height=self.size[0],
             width=self.size[1],
             frames=self.length,
+            background=model.takes_background,
             step=start.step if init else None,
             ensemble=start.ensemble,
             threshold=start.threshold,  # chosen for other weights, it is a better guess than none
@@ -105,6 +106,7 @@ class Trainer:
             cache=self.cache,
             augmentation=config.augment,
             sampling=config.sampling,
+            background=model.takes_background,
             seed=optim.seed,
         )
         # A mean over all pixels makes gradients of 1e-7 and less, which the usual eps of 1e-8 would damp.
@@ -172,13 +174,13 @@ class Trainer:
                         f"{json.dumps(value)}: choose another [output] folder, or to go on with it change {path}"
                     )
 
-    def _step(self, frames: Tensor, target: Tensor, labelled: Tensor) -> Tensor:
+    def _step(self, *batch: Tensor) -> Tensor:
+        *inputs, target, labelled = batch
         rate = learning_rate(self.progress.windows, self.config.optim)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        frames = frames.float() / 255
         with self.accelerator.autocast():
-            logits = self.model(frames)
+            logits = self.model(*(pictures.float() / 255 for pictures in inputs))
         loss = weighted_bce(logits, target, labelled)
         self.accelerator.backward(loss)
         self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.optim.clip)
@@ -237,9 +239,16 @@ class Trainer:
         network.load_state_dict(round_weights(network.state_dict()))
         # Windows from the end of the stream: the same ones whether the run was interrupted or not.
         last = self.progress.windows - 1
-        windows = [self.dataset[max(last - k, 0)][0] for k in range(NORM_WINDOWS)]
-        batches = torch.stack(windows).split(self.config.optim.batch)
-        update_bn((frames.to(self.accelerator.device).float() / 255 for frames in batches), network)
+        windows = (self.dataset[max(last - k, 0)] for k in range(NORM_WINDOWS))
+        network.train()
+        norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # all batches count alike
+        with torch.no_grad():
+            while group := list(islice(windows, self.config.optim.batch)):
+                *inputs, _, _ = map(torch.stack, zip(*group, strict=True))
+                network(*(pictures.to(self.accelerator.device).float() / 255 for pictures in inputs))
         return network.eval()
 
     def validate(self) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from tracknetv5.background import median_background
 from tracknetv5.data.readers import HIDDEN, UNLABELLED, VISIBLE, Clip, cached_frames
 from tracknetv5.geometry import Letterbox
 from tracknetv5.heatmaps import HeatmapMerger, peaks
@@ -74,7 +75,13 @@ def validate(
 
 def _heatmaps(runtime: TorchRuntime, frames: np.ndarray, length: int, step: int) -> Iterator[tuple[int, np.ndarray]]:
     merger = HeatmapMerger(length, step)
+    behind = [_input(median_background(frames))] if runtime.model.takes_background else []
     for start, chosen in windows(range(len(frames)), length, step):
-        (heatmaps,) = runtime(torch.from_numpy(frames[chosen]).permute(0, 3, 1, 2)[None].float() / 255)
+        (heatmaps,) = runtime(_input(frames[chosen]), *behind)
         yield from merger.add(start, heatmaps)
     yield from merger.flush(len(frames))
+
+
+def _input(pictures: np.ndarray) -> torch.Tensor:
+    """(..., H, W, 3) uint8 -> (1, ..., 3, H, W) float32 in [0, 1]."""
+    return torch.from_numpy(pictures).movedim(-1, -3)[None].float() / 255
