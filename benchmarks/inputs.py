@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from benchmarks.protocols import PRECISION
 from tracknetv5.data.readers import Clip, read_clips
 from tracknetv5.models.inpaint import InpaintNet
-from tracknetv5.models.v3 import TrackNetV3
 from tracknetv5.tracker import BallTracker
 
 SIZE = (288, 512)  # pixels (height, width) of the published networks' input
@@ -22,7 +21,7 @@ def example(model: nn.Module, size: tuple[int, int] = SIZE, batch: int = 1) -> t
     if isinstance(model, InpaintNet):
         return torch.zeros(batch, frames, 2), torch.zeros(batch, frames, 1)
     window = torch.zeros(batch, frames, 3, *size)
-    return (window, window[:, 0]) if isinstance(model, TrackNetV3) else (window,)
+    return (window, window[:, 0]) if model.takes_background else (window,)
 
 
 def weights_and_footage(

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from tracknetv5 import BallTracker
+from tracknetv5.background import median_background
 from tracknetv5.draw import draw_ball, heat_overlay, polarity_image
 from tracknetv5.geometry import Letterbox
 from tracknetv5.video import read_frames
@@ -24,9 +25,9 @@ def panels() -> list[np.ndarray]:
     """Frame, polarity, draft and refined heatmap of the middle frame of a window, each (H, W, 3) RGB."""
     tracker = BallTracker.from_pretrained()
     size = (tracker.config.height, tracker.config.width)
-    frames = [frame.image for frame in read_frames(CLIP)][FIRST : FIRST + 3]
-    images = [Letterbox(frame.shape[:2], size).apply(frame) for frame in frames]
-    seen = tracker.inspect(images)
+    frames = [Letterbox(frame.image.shape[:2], size).apply(frame.image) for frame in read_frames(CLIP)]
+    images = frames[FIRST : FIRST + 3]
+    seen = tracker.inspect(images, median_background(frames) if tracker.config.background else None)
     brighter, darker = np.sqrt(seen.polarity[0, 0].numpy())  # the square root shows faint motion, too
     draft, refined = (part[0, 1].sigmoid().numpy() for part in (seen.gated_draft, seen.logits))
     (found,) = tracker.link([refined])

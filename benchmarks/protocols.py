@@ -103,8 +103,7 @@ def by_frame(tracker: SweepingTracker, clip: Clip) -> Scored:
     """
     tracker.candidates = []
     if clip.source.is_dir():
-        background = median_background(clip.images()) if tracker.config.background else None
-        points = list(tracker.stream(clip.images(), background=background))
+        points = list(tracker.stream(clip.images()))
         trajectory = tracker.complete(Trajectory.from_points(points, size=clip.size))
     else:
         trajectory = tracker.track(clip.source)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from demo import guard
+from tracknetv5.background import SPAN, median_background
 from tracknetv5.geometry import Letterbox
 from tracknetv5.video import read_frames
 from tracknetv5.weights import WeightsConfig
@@ -27,6 +28,7 @@ class Footage:
         letterbox = Letterbox((info.height, info.width), (config.height, config.width), info.pixel_aspect)
         # Of `inspection`: what it found in this clip, which goes when the clip goes.
         self.windows = OrderedDict()
+        self._backgrounds = {}
         self.scan = None
         count = 0
         with tempfile.TemporaryFile(prefix="tracknetv5-") as file:
@@ -49,6 +51,13 @@ class Footage:
         """(length, H, W, 3) uint8 RGB from row `start`; a clip that is too short repeats its last frame, as the
         tracker does."""
         return np.array(self.frames[np.minimum(np.arange(start, start + length), len(self) - 1)])
+
+    def background(self, row: int) -> np.ndarray:
+        """(H, W, 3) uint8 RGB: the scene around a row without what moves."""
+        part = row // SPAN * SPAN
+        if part not in self._backgrounds:
+            self._backgrounds[part] = median_background(self.frames[part : part + SPAN])
+        return self._backgrounds[part]
 
 
 _shelf: OrderedDict[tuple, Footage] = OrderedDict()

@@ -53,6 +53,8 @@ class Window:
     residual: np.ndarray  # (T, H, W) logits
     logits: np.ndarray  # (T, H, W)
     threshold: float
+    background: np.ndarray | None = None  # (H, W, 3) uint8 RGB; None for a network that takes none
+    against: np.ndarray | None = None  # (T, 2, H, W) in [0, 1]: polarity of each frame against the background
 
     def drafted(self, frame: int) -> np.ndarray:
         """(H, W) heat in [0, 1] that the network would give without its residual."""
@@ -102,9 +104,12 @@ def _inspect(name: str, footage: Footage, row: int, a: float | None = None, b: f
     if a is not None and b is not None:
         tracker = _with_map(tracker, a, b)
     images = footage.window(row, tracker.config.frames)
-    seen = tracker.inspect(images)
+    background = footage.background(row) if tracker.config.background else None
+    seen = tracker.inspect(images, background)
     fields = (seen.polarity, seen.attention, seen.draft, seen.gated_draft, seen.residual, seen.logits)
-    return Window(footage.first + row, images, *(field[0].numpy() for field in fields), tracker.config.threshold)
+    parts = (field[0].numpy() for field in fields)
+    against = None if background is None else seen.against[0].numpy()
+    return Window(footage.first + row, images, *parts, tracker.config.threshold, background, against)
 
 
 def _with_map(tracker: BallTracker, a: float, b: float) -> BallTracker:

@@ -76,6 +76,19 @@ def given(window: Window, frame: int, shown: Part) -> str:
     return tiles(Part(0, 0, height, width), 3, *items)
 
 
+def behind(window: Window, frame: int, shown: Part) -> str:
+    """The background, and how the chosen frame differs from it; nothing for a network that takes none."""
+    if window.background is None:
+        return ""
+    plus, minus = GAIN * np.abs(shown.of(window.against[frame - window.start]))
+    return tiles(
+        shown,
+        2,
+        tile(shown.of(window.background), "The scene without what moves"),
+        tile(polarity_image(plus, minus), f"Frame {frame}: brighter (red) and darker (blue) than that"),
+    )
+
+
 def motion(window: Window, shown: Part) -> str:
     items = []
     for interval, fields in enumerate(window.polarity, window.start):

@@ -15,6 +15,7 @@ from tracknetv5.video import VideoError
 
 MINE = "My clip from the Track tab"
 PLAY_SECONDS = 0.6  # a frame
+SCENE = " And the scene around them without what moves, so that a ball shows that hardly moves itself."
 V4_PROMPT = MotionPrompt(TrackNetV4Options()).eval()  # at its published a and b: it needs no weights
 
 # Pictures report where the pointer is, at most ten times a second, in pixels of the network's input.
@@ -49,6 +50,7 @@ class View(NamedTuple):
 
     words: Any
     given: Any
+    behind: Any
     motion: Any
     curve: Any
     attention: Any
@@ -88,9 +90,11 @@ def build(video: gr.Video, tab: gr.Tab) -> None:
 
     given = pictures_here(
         "1. What it is given",
-        "Three frames in a row. A white box is the part that is enlarged below.",
+        "Three frames in a row. A white box is the part that is enlarged below."
+        + (SCENE if models.load(name).config.background else ""),
         "inside-given",
     )
+    behind = gr.HTML(elem_id="inside-behind")
     moved = pictures_here(
         "2. What moved (P+ and P−)",
         "Where the picture became brighter (red) and darker (blue) from one frame to the next. A bright ball is red "
@@ -143,7 +147,7 @@ def build(video: gr.Video, tab: gr.Tab) -> None:
         js_on_load=_KEYS,
     )  # fmt: skip
 
-    view = View(words, given, moved, curve, attention, decision, against)
+    view = View(words, given, behind, moved, curve, attention, decision, against)
     part, place = [clip, video, start], [clip, video, start, frame]
     opened = gr.State(time_to_live=footage.HOUR)
     choices = [*place, a_slider, b_slider, opacity, zoom]
@@ -232,6 +236,7 @@ def show(
     return View(
         parts.notice(f"Frame {frame}: {inspection.in_words(window, frame)}", "good"),
         pictures.given(window, frame, part),
+        pictures.behind(window, frame, part),
         pictures.motion(window, part),
         charts.curve_chart(a, b, learned),
         pictures.attention(window, part),

@@ -16,7 +16,6 @@ import numpy as np
 from demo.court import draw_court, empty_court
 from demo.guard import Job
 from demo.models import INFERENCE, SLICE_SECONDS
-from tracknetv5.background import median_background
 from tracknetv5.draw import STYLES
 from tracknetv5.geometry import Letterbox
 from tracknetv5.overlay import write_overlay
@@ -65,8 +64,8 @@ class Result:
 class Detector:
     """Runs a tracker over a part of a video and keeps what it found so far."""
 
-    def __init__(self, tracker: BallTracker, job: Job, frames: Generator[Frame, None, None], scene: np.ndarray | None):
-        """`frames` of the part, as `_frames` reads them; `scene`: without what moves, for weights that need it."""
+    def __init__(self, tracker: BallTracker, job: Job, frames: Generator[Frame, None, None]):
+        """`frames` of the part, as `_frames` reads them."""
         self.warning: str | None = None
         self._job = job
         self._frames = frames
@@ -74,7 +73,7 @@ class Detector:
         first = list(islice(frames, 1))
         self._points: list[Point] = []
         size, aspect = (job.info.height, job.info.width), job.info.pixel_aspect
-        self._detections = tracker.detect_frames(chain(first, frames), size, pixel_aspect=aspect, background=scene)
+        self._detections = tracker.detect_frames(chain(first, frames), size, pixel_aspect=aspect)
 
     def __len__(self) -> int:
         return len(self._points)
@@ -127,11 +126,6 @@ def _images(tracker: BallTracker, job: Job, cancel: threading.Event) -> Iterator
     return (frame.image for frame in _frames(tracker, job, cancel))
 
 
-def _scene(tracker: BallTracker, job: Job, cancel: threading.Event) -> np.ndarray:
-    """The picture without what moves: the whole part is read once more for it."""
-    return median_background(_images(tracker, job, cancel))
-
-
 def _court(tracker: BallTracker, job: Job, trajectory: Trajectory, path: Path, cancel: threading.Event) -> None:
     background = empty_court(_images(tracker, job, cancel))
     if cancel.is_set():
@@ -155,8 +149,7 @@ def detect(
     Errors as in `run`.
     """
     started = time.monotonic()
-    scene = RENDERING.submit(_scene, tracker, job, cancel).result() if tracker.config.background else None
-    detector = Detector(tracker, job, _frames(tracker, job, cancel), scene)
+    detector = Detector(tracker, job, _frames(tracker, job, cancel))
     try:
         while INFERENCE.submit(detector.work, SLICE_SECONDS).result():
             if cancel.is_set():

@@ -319,6 +319,33 @@ def test_windows_have_the_background_of_any_clip(tmp_path):
     assert levels != [np.median(unchanged[k][0]) for k in range(40)]
 
 
+def test_windows_come_with_a_background_that_a_tracker_might_have(indexed, tmp_path):
+    still = make_dataset(indexed, tmp_path, count=300, background=True, augmentation=STILL)
+    unknown = empty = 0
+    for frames, background, target, _ in map(still.__getitem__, range(300)):
+        assert background.shape == frames[0].shape and target.shape == frames[:, 0].shape
+        unknown += background.equal(frames[1])
+        empty += bool((background.float() - 40).abs().max() < 30)  # the ball is gone
+    assert 10 < unknown < 60  # UNKNOWN, and no more
+    assert empty > 200
+
+    reversed_ = make_dataset(indexed, tmp_path, background=True, augmentation=replace(STILL, reverse=1))
+    for index in range(40):
+        once, behind, target, labelled = still[index]
+        twice, same, *labels = reversed_[index]
+        assert twice.equal(once.flip(0)) and same.equal(behind)
+        assert labels[0].equal(target.flip(0)) and labels[1].equal(labelled.flip(0))
+
+
+def test_a_background_changes_as_the_frames_do(indexed, tmp_path, monkeypatch):
+    monkeypatch.setattr("tracknetv5.data.dataset.UNKNOWN", 1.0)  # the frame in the middle stands for it
+    monkeypatch.setattr("tracknetv5.data.dataset.MOVED", 0.0)
+    changed = replace(STILL, flip=0.5, scale=(0.7, 1.4), shift=0.2, brightness=0.3, colour=0.2, hue=0.3, gamma=0.3)
+    dataset = make_dataset(indexed, tmp_path, background=True, crop=(48, 64), augmentation=changed)
+    for frames, background, *_ in map(dataset.__getitem__, range(40)):
+        assert background.equal(frames[1])
+
+
 @pytest.fixture
 def colours():
     """A window of random colours, and its one ball."""

@@ -108,7 +108,8 @@ def test_another_attention_map_changes_nothing_for_others(clip, name, monkeypatc
         with torch.no_grad():
             attention.a.fill_(0.4)
             attention.b.fill_(0.3)
-        expected = models.load(name).inspect(part.window(3, 3))
+        tracker = models.load(name)
+        expected = tracker.inspect(part.window(3, 3), part.background(3) if tracker.config.background else None)
     finally:
         with torch.no_grad():
             attention.a.fill_(before[0])

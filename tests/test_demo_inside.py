@@ -2,11 +2,10 @@
 
 import re
 
-import numpy as np
 import pytest
-import torch
 
 from tracknetv5 import BallTracker
+from tracknetv5.background import median_background
 from tracknetv5.data.synthetic import write_rally
 from tracknetv5.geometry import Letterbox
 from tracknetv5.video import read_frames
@@ -70,9 +69,8 @@ def test_values_under_the_pointer_are_the_networks(page, clip, page_weights):
 
     start = chosen // 3 * 3
     images = [letterbox.apply(f.image) for f in read_frames(clip, size=letterbox.content[2:])]
-    images = np.stack(images[start : start + 3])
-    with torch.inference_mode():
-        seen = tracker.model.inspect(torch.from_numpy(images).permute(0, 3, 1, 2)[None].float() / 255)
+    background = median_background(images) if tracker.config.background else None
+    seen = tracker.inspect(images[start : start + 3], background)
     assert float(shown["Logit"]) == pytest.approx(seen.logits[0, chosen - start, y, x].item(), abs=0.02)
     assert float(shown["Residual"]) == pytest.approx(seen.residual[0, chosen - start, y, x].item(), abs=0.02)
     assert float(shown["P+ 1"]) == pytest.approx(seen.polarity[0, 0, 0, y, x].item(), abs=0.001)

@@ -160,8 +160,6 @@ def test_what_cannot_be_followed(tmp_path):
             LiveSource(source).__enter__()
     with pytest.raises(ValueError, match="delay must lie between 0 and 2 frames"):
         redness().follow(LiveSource("0"), delay=3)
-    with pytest.raises(ValueError, match="need a background"):
-        redness(8, background=True).follow(LiveSource("0"))
 
 
 def test_a_camera_gives_bgr_until_it_is_unplugged(monkeypatch):

@@ -13,10 +13,11 @@ import pytest
 import torch
 
 from tracknetv5.models import create_model, list_models
-from tracknetv5.models.motion import interleave, polarity
+from tracknetv5.models.motion import interleave, luminance, polarity
 
 GOLDEN = Path(__file__).parent / "golden.json"
 TRACKERS = [name for name in list_models() if name != "inpaintnet"]
+WITH_BACKGROUND = ("tracknet_v5_lite", dict(background=True))
 SMALL = dict(grid=(2, 4))  # the embedding of a 32 x 64 input
 
 
@@ -39,7 +40,7 @@ def inputs(model: torch.nn.Module, batch: int = 1, height: int = 32, width: int 
             for t in range(length)
         ]
     ).reshape(batch, length, 3, height, width)
-    return (frames, frames.mean(1)) if type(model).__name__ == "TrackNetV3" else (frames,)
+    return (frames, frames.mean(1)) if model.takes_background else (frames,)
 
 
 # --- sizes and shapes
@@ -78,9 +79,9 @@ def test_inpaintnet_takes_any_number_of_frames():
         assert xy.min() >= 0 and xy.max() <= 1
 
 
-@pytest.mark.parametrize("name", list_models())
-def test_every_parameter_gets_a_gradient(name):
-    model = small(name).train()
+@pytest.mark.parametrize(("name", "options"), [*((name, {}) for name in list_models()), WITH_BACKGROUND])
+def test_every_parameter_gets_a_gradient(name, options):
+    model = small(name, **options).train()
     output = model(*inputs(model, batch=2))
     (output - 0.3).square().sum().backward()
     for parameter_name, parameter in model.named_parameters():
@@ -101,13 +102,14 @@ def attention(difference: float, a: float, b: float) -> float:
     return 1 / (1 + math.exp(-slope * (difference - 0.6 * math.tanh(b))))
 
 
-def test_gradients_by_short_cuts_are_those_of_the_whole_computation():
-    model = small("tracknet_v5_lite", dropout=0.0).train()
-    frames = inputs(model, batch=2)[0]
+@pytest.mark.parametrize("background", [False, True])
+def test_gradients_by_short_cuts_are_those_of_the_whole_computation(background):
+    model = small("tracknet_v5_lite", dropout=0.0, background=background).train()
+    frames = inputs(model, batch=2)
 
     def gradients() -> dict[str, torch.Tensor]:
         model.zero_grad()
-        model(frames).sigmoid().square().sum().backward()
+        model(*frames).sigmoid().square().sum().backward()
         return {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
 
     short = gradients()
@@ -234,19 +236,36 @@ def test_while_training_the_dropped_draft_is_the_base_of_the_sum():
     assert torch.equal(parts.logits, parts.gated_draft)
 
 
-@pytest.mark.parametrize("name", [name for name in TRACKERS if hasattr(create_model(name), "inspect")])
-def test_inspect_is_the_computation_of_forward(name):
-    model = small(name).eval()
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [*((name, {}) for name in TRACKERS if hasattr(create_model(name), "inspect")), WITH_BACKGROUND],
+)
+def test_inspect_is_the_computation_of_forward(name, options):
+    model = small(name, **options).eval()
     frames = inputs(model)
     parts = model.inspect(*frames)
     assert torch.equal(parts.logits, model(*frames))
     assert (parts.attention is None) == (parts.polarity is None) == (model.mdd is None)
     assert (parts.residual is None) == (model.rstr is None)
+    assert (parts.against is None) == (not model.takes_background)
     if parts.residual is not None:
         assert torch.equal(parts.logits, parts.gated_draft + parts.residual)
 
 
-# --- V3
+# --- background
+
+
+def test_v5_sees_the_background_and_how_each_frame_differs_from_it_behind_what_it_sees_without():
+    model = small("tracknet_v5", background=True).eval()
+    seen = []
+    model.backbone.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    frames, background = inputs(model)
+    parts = model.inspect(frames, background)
+    assert torch.equal(seen[0][:, :13], interleave(frames, parts.attention))
+    assert torch.equal(seen[0][:, 13:16], background)
+    brighter = luminance(frames) - luminance(background[:, None])
+    assert torch.equal(parts.against, torch.stack([brighter.clip(min=0), (-brighter).clip(min=0)], 2))
+    assert torch.equal(seen[0][:, 16:], model.background.attention(parts.against).flatten(1, 2))
 
 
 def test_v3_sees_the_background_first():
@@ -285,6 +304,11 @@ def test_other_inputs_that_do_not_fit():
         create_model("tracknet_v4")(torch.zeros(1, 3, 3, 32, 32, dtype=torch.uint8))
     with pytest.raises(ValueError, match=r"background of shape \(1, 3, 32, 32\), got \(3, 32, 32\)"):
         create_model("tracknet_v3")(torch.zeros(1, 8, 3, 32, 32), torch.zeros(3, 32, 32))
+    with_background = small("tracknet_v5", background=True)
+    with pytest.raises(ValueError, match=r"background of shape \(1, 3, 32, 32\), got none"):
+        with_background(torch.zeros(1, 3, 3, 32, 32))
+    with pytest.raises(ValueError, match="takes no background"):
+        small("tracknet_v5")(torch.zeros(1, 3, 3, 32, 32), torch.zeros(1, 3, 32, 32))
     with pytest.raises(ValueError, match="expected xy"):
         create_model("inpaintnet")(torch.zeros(1, 16, 2), torch.zeros(1, 16))
 

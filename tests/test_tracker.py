@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from tracknetv5.background import SAMPLE, median_background
+from tracknetv5.background import median_background
 from tracknetv5.geometry import Letterbox
 from tracknetv5.linking import LAG
 from tracknetv5.models import create_model
@@ -380,40 +380,49 @@ def test_channel_order_comes_from_the_config():
 # --- background
 
 
-def test_the_background_is_the_median_of_the_part_that_is_tracked(tmp_path):
-    frames, centres = images(16)
-    frames[:4] = [np.full_like(frames[0], 30)] * 4
+def test_each_shot_has_the_background_of_its_own_pictures(tmp_path):
+    first, centres = images(16)
+    second = [np.clip(image.astype(int) + 80, 0, 255).astype(np.uint8) for image in first]
     tracker = redness(8, background=True)
-    trajectory = tracker.track(write(tmp_path / "ball.mp4", frames), start=4 / 25)
-    assert len(trajectory) == 12
+    trajectory = tracker.track(write(tmp_path / "ball.mp4", [*first, *second]), start=4 / 25)
+    assert list(trajectory.cuts) == [16]
+    seen = []
     for window, background in tracker.model.calls:
         assert window.shape == (1, 8, 3, HEIGHT, WIDTH) and background.shape == (1, 3, HEIGHT, WIDTH)
-        assert (background - 100 / 255).abs().max() < 0.05  # the ball is gone
-    np.testing.assert_allclose(trajectory.xy, centres[4:], atol=1.5)
+        level = window.median()
+        assert (background - level).abs().max() < 0.05  # the ball is gone
+        seen.append(round(float(level) * 255, -1))
+    assert seen == [100, 100, 180, 180]
+    np.testing.assert_allclose(trajectory.xy[:12], centres[4:], atol=1.5)
 
 
-def test_a_stream_is_given_its_background():
-    frames, _ = images(9, 120, 96)  # letterboxed
+def test_a_stream_makes_its_own_background_or_is_given_one():
+    frames, centres = images(9, 120, 96)  # letterboxed
     tracker = redness(8, background=True)
-    with pytest.raises(ValueError, match="need a background: pass background="):
-        next(tracker.stream(frames))
     with pytest.raises(ValueError, match="take no background"):
         next(redness().stream(frames, background=frames[0]))
-    with pytest.raises(ValueError, match="take no background"):
-        next(redness().detect("ball.mp4", background=frames[0]))
+    own = [point.xy for point in tracker.stream(frames)]
+    np.testing.assert_allclose(own, centres, atol=1.5)
+    made = tracker.model.calls[0][1]
+    tracker.model.calls.clear()
     assert len(list(tracker.stream(frames, background=median_background(frames)))) == 9
-    background = tracker.model.calls[0][1][0, 0]
-    assert background[:, 0].max() == 0 and background[:, WIDTH // 2].min() > 0.3  # black beside the picture
+    given = tracker.model.calls[0][1]
+    assert (made - given).abs().mean() < 0.005
+    assert given[0, 0, :, 0].max() == 0 and given[0, 0, :, WIDTH // 2].min() > 0.3  # black beside the picture
 
 
-@pytest.mark.parametrize("count", [1, 2, SAMPLE, SAMPLE + 1, 5 * SAMPLE + 3])
-def test_the_median_takes_an_evenly_spaced_sample_of_bounded_size(count):
-    background = median_background(np.full((2, 3, 3), number % 256, np.uint8) for number in range(count))
-    assert background.shape == (2, 3, 3) and background.dtype == np.uint8
-    if count <= 256:
-        assert abs(int(background[0, 0, 0]) - (count - 1) / 2) <= 1
-    with pytest.raises(ValueError, match="at least one frame"):
-        median_background([])
+@pytest.mark.parametrize("delay", [0, 3])
+def test_a_live_background_is_made_of_what_was_seen_so_far_in_the_shot(delay):
+    dark, _ = images(60)
+    bright = [np.full_like(image, 220) for image in dark[:20]]
+    tracker = redness(8, background=True)
+    assert len(list(tracker.stream([*dark, *bright], delay=delay))) == 80
+    behind = [background[0].numpy() for _, background in tracker.model.calls]
+    first = tracker.model.calls[0][0][0, -1 - delay].numpy()
+    np.testing.assert_allclose(behind[0], first, atol=0.3)  # nothing else is known
+    of_dark = [each for each in behind if np.median(each) < 0.5]
+    assert np.abs(of_dark[-1] - 100 / 255).max() < 0.05  # the ball is gone
+    assert np.abs(behind[-1] - 220 / 255).max() < 0.01  # and so is the shot before
 
 
 # --- rectification

@@ -19,7 +19,7 @@ from tracknetv5.data.synthetic import write_rally
 from tracknetv5.geometry import Letterbox
 from tracknetv5.linking import linked
 from tracknetv5.models.motion import interleave
-from tracknetv5.training.config import OptimOptions, read_config
+from tracknetv5.training.config import ModelOptions, OptimOptions, read_config
 from tracknetv5.training.loop import NORM_WINDOWS, Trainer, _divide, learning_rate
 from tracknetv5.training.loss import weighted_bce
 from tracknetv5.training.validate import THRESHOLDS, validate
@@ -83,8 +83,7 @@ def test_learning_rate_rises_holds_and_falls():
         ("[data]\nroot='x'\n[optim]\nema=1.5", "ema must be at most 1"),
         ("[data]\nroot='x'\n[optim]\nprecision='half'", "precision must be no or bf16 or fp16, not 'half'"),
         ("[data]\nroot='x'\n[model]\noptions=[1]", r"\[model\] options must be a table"),
-        ("[data]\nroot='x'\n[model]\nname='tracknet_v3'", "tracknet_v2, .*tracknet_v5_lite.* not 'tracknet_v3'"),
-        ("[data]\nroot='x'\n[model]\nname='inpaintnet'", "not 'inpaintnet'"),
+        ("[data]\nroot='x'\n[model]\nname='inpaintnet'", "tracknet_v2, .*tracknet_v5_lite.* not 'inpaintnet'"),
         ("[data]\nroot='x'\n[sampling]\nsports={padel='half'}", "sports must be a table of numbers"),
         ("[data]\nroot='x'\n[sampling]\nsports={padel=-1}", "sports must be finite and not negative"),
         ("[data]\nroot='x'\n[sampling]\nsports={padel=0, tennis=0}", r"\[sampling\] sports must give a share above 0"),
@@ -234,6 +233,21 @@ def test_stored_weights_have_the_statistics_of_what_they_compute(tmp_path, ralli
     assert torch.allclose(stem.norm.running_mean, features.mean((0, 2, 3)), atol=1e-5)
 
 
+SMALL_V3 = ModelOptions("tracknet_v3", {"widths": (4, 4), "depths": (1, 1), "frames": 2})
+
+
+@pytest.mark.parametrize("model", [SMALL_V3, None])
+def test_networks_that_take_a_background_are_trained_with_one(tmp_path, rallies, model):
+    config = write_config(tmp_path, rallies, "behind", 4)
+    model = model or replace(config.model, options=config.model.options | {"background": True})
+    trainer = Trainer(replace(config, model=model))
+    frames, background, target, labelled = trainer.dataset[0]
+    assert background.shape == frames[0].shape and len(frames) == len(target) == len(labelled)
+    _, facts = load_weights(trainer.run())
+    assert facts.background and facts.frames == len(frames)
+    assert (tmp_path / "behind" / "validation.jsonl").is_file()
+
+
 def test_a_run_starts_from_given_weights_and_keeps_what_holds_of_them(tmp_path, rallies):
     weights = Trainer(write_config(tmp_path, rallies, "first", 2)).run()
     trained, facts = load_weights(weights)
@@ -325,6 +339,7 @@ def test_a_ball_is_right_by_the_pixels_of_the_papers_whatever_the_size_of_the_in
 
     network = torch.nn.Linear(1, 1)
     network.options, network.forward = SimpleNamespace(frames=3), one_pixel_off
+    network.takes_background = False
     monkeypatch.setattr("tracknetv5.training.validate.linked", link)
     for step, count in ((None, 3), (2, 4)):  # windows of 3 in 9 frames
         seen = []
@@ -336,7 +351,8 @@ def test_nothing_to_find_has_no_best_threshold(tmp_path, rallies):
     (clip,) = read_clips(rallies, "val")
     empty = replace(clip, visibility=np.zeros(9, np.int8), xy=np.full((9, 2), np.nan))
     blind = torch.nn.Linear(1, 1)
-    blind.options, blind.forward = SimpleNamespace(frames=3), lambda frames: frames[:, :, 0] - 20
+    blind.options, blind.forward = SimpleNamespace(frames=3), lambda frames, background: frames[:, :, 0] - 20
+    blind.takes_background = True
     scores = validate(blind, [empty], size=(32, 64), cache=tmp_path)
     assert scores["threshold"] in THRESHOLDS and np.isnan(scores["all_f1"])
 

@@ -1,10 +1,16 @@
 """The background of a clip: the median of its frames, in which whatever moves is gone."""
 
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 
 SAMPLE = 64  # frames, an even number; the sample holds between half of them and all
+SPAN = 256  # pictures that a background is made of, if the shot is long enough,
+SPREAD = 32  # by so many of them
+RECENT = 31  # pictures that a background is made of while a source is live,
+SPACING = 16  # each so many after the one before, once there are enough of them
 
 
 def median_background(frames: Iterable[np.ndarray]) -> np.ndarray:
@@ -23,6 +29,46 @@ def median_background(frames: Iterable[np.ndarray]) -> np.ndarray:
     if not sample:
         raise ValueError("a background needs at least one frame")
     return median(sample)
+
+
+def with_backgrounds(pictures: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Each picture of a shot, and the background around it: the median of SPREAD of the SPAN pictures near it.
+
+    Holds SPAN pictures, and so answers that much later.
+    """
+    pictures, near = iter(pictures), deque(maxlen=SPAN)
+    while part := list(islice(pictures, SPAN // 2 if near else SPAN)):
+        near.extend(part)
+        places = np.linspace(0, len(near) - 1, min(SPREAD, len(near))).round().astype(int)
+        background = median([near[place] for place in places])
+        yield from ((picture, background) for picture in part)
+
+
+class RecentBackground:
+    """The background of a live shot: call it with each picture, (H, W, 3) uint8, for the median of those so far.
+
+    Of RECENT pictures at most, the last SPACING * RECENT or so. A few rows are computed at a time, so that no picture
+    takes longer than another; the first background is the first picture itself, in which nothing moves.
+    """
+
+    def __init__(self) -> None:
+        self._sample: deque[np.ndarray] = deque(maxlen=RECENT)
+        self._background: np.ndarray | None = None
+        self._count, self._spacing = 0, 1
+
+    def __call__(self, picture: np.ndarray) -> np.ndarray:
+        if self._count % self._spacing == 0:
+            if len(self._sample) == RECENT and self._spacing < SPACING:
+                self._sample = deque(islice(self._sample, 0, None, 2), RECENT)
+                self._spacing *= 2
+            self._sample.append(picture)
+        if self._background is None:
+            self._background = picture.copy()
+        due = self._count % SPACING
+        rows = slice(due * len(picture) // SPACING, (due + 1) * len(picture) // SPACING)
+        self._background[rows] = median([seen[rows] for seen in self._sample])
+        self._count += 1
+        return self._background
 
 
 def median(images: Sequence[np.ndarray]) -> np.ndarray:

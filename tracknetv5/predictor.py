@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tracknetv5.background import with_backgrounds
 from tracknetv5.export import cached_onnx
 from tracknetv5.heatmaps import HeatmapMerger
 from tracknetv5.models.v5 import Inspection, TrackNetV5
@@ -21,6 +22,8 @@ from tracknetv5.runtime import (
 )
 from tracknetv5.weights import WeightsConfig
 from tracknetv5.windows import windows
+
+Seen = tuple[Tensor, Tensor | None]  # a picture, (3, H, W) uint8 on the device, and the background behind it
 
 
 class HeatmapPredictor:
@@ -88,24 +91,36 @@ class HeatmapPredictor:
 
         Args:
             frames: (H, W, 3) uint8 RGB, letterboxed to the input size.
-            background: (H, W, 3) uint8 RGB, the scene without what moves, letterboxed too, for weights that need it
-                (`config.background`).
+            background: (H, W, 3) uint8 RGB, the scene without what moves, letterboxed too, for weights that take one
+                (`config.background`); None for the median of the frames around.
 
         Raises:
-            ValueError: a background that is missing or not needed.
+            ValueError: a background for weights that take none.
         """
         self._check_background(background)
-        return self._merged(map(self._planes, frames), None if background is None else self._planes(background))
+        return self._merged(self._seen(frames, background))
 
-    def _merged(
-        self, pictures: Iterable[Tensor], background: Tensor | None, batch: int = 1
-    ) -> Iterator[tuple[int, np.ndarray]]:
+    def _seen(self, images: Iterable[np.ndarray], background: np.ndarray | None) -> Iterator[Seen]:
+        """The pictures of one shot as the network sees them."""
+        if not self.config.background:
+            yield from ((self._planes(image), None) for image in images)
+        elif background is not None:
+            behind = self._planes(background)
+            yield from ((self._planes(image), behind) for image in images)
+        else:
+            last = behind = None
+            for image, around in with_backgrounds(images):
+                if around is not last:
+                    last, behind = around, self._planes(around)
+                yield self._planes(image), behind
+
+    def _merged(self, pictures: Iterable[Seen], batch: int = 1) -> Iterator[tuple[int, np.ndarray]]:
         """(number, heatmap) of each picture: the mean over the windows that see it, of which `batch` make a pass."""
         length = self.config.frames
         merger = HeatmapMerger(length, step=self.step, weights=self.config.window_weights)
         count = 0
 
-        def counted() -> Iterator[Tensor]:
+        def counted() -> Iterator[Seen]:
             nonlocal count
             for picture in pictures:
                 count += 1
@@ -113,54 +128,52 @@ class HeatmapPredictor:
 
         cut = windows(counted(), length, self.step)
         while group := list(islice(cut, batch)):
-            heatmaps = self._infer([window for _, window in group], background)
+            heatmaps = self._infer([window for _, window in group])
             for (start, _), of_window in zip(group, heatmaps, strict=True):
                 yield from merger.add(start, of_window)
         yield from merger.flush(count)
 
     @torch.inference_mode()
-    def inspect(self, window: Sequence[np.ndarray]) -> Inspection:
+    def inspect(self, window: Sequence[np.ndarray], background: np.ndarray | None = None) -> Inspection:
         """Everything that a V5 network computes for one window, in 32 bits, on the CPU.
 
         Args:
             window: as many frames as the network takes (`config.frames`), (H, W, 3) uint8 RGB, letterboxed to the
                 input size.
+            background: as in `heatmaps`; None for the median of the window, in which what moves is not gone.
 
         Raises:
-            ValueError: a network that computes no more than its heatmaps, or a window of another shape.
+            ValueError: a network that computes no more than its heatmaps, a window of another shape, or a background
+                for weights that take none.
         """
+        self._check_background(background)
         if self.model is None:
             raise ValueError("an ONNX file cannot be looked into: take the weights that it was exported from")
         if not isinstance(self.model, TrackNetV5):
             raise ValueError(f"{self.config.model} has nothing to look into: take weights of tracknet_v5 or its sizes")
-        seen = self.model.inspect(self._batch([[self._planes(image) for image in window]]))
+        seen = self.model.inspect(*self._inputs([list(self._seen(window, background))]))
         return Inspection(*(None if part is None else part.cpu() for part in seen))
 
     def _check_background(self, background: np.ndarray | None) -> None:
-        if self.config.background and background is None:
-            raise ValueError(
-                "these weights need a background: pass background=median_background(frames), from "
-                "tracknetv5.background, or use `track`"
-            )
         if not self.config.background and background is not None:
             raise ValueError("these weights take no background: leave it out")
 
-    def _infer(self, group: list[list[Tensor]], background: Tensor | None) -> np.ndarray:
+    def _infer(self, group: list[list[Seen]]) -> np.ndarray:
         """Heatmaps (B, T, H, W) of B windows of T pictures."""
-        inputs = [self._batch(group)]
-        if background is not None:
-            inputs.append(self._batch([[background]])[:, 0].expand(len(group), -1, -1, -1))
-        return self._network(*inputs)
+        return self._network(*self._inputs(group))
+
+    def _inputs(self, group: list[list[Seen]]) -> list[Tensor]:
+        """Windows (B, T, 3, H, W) float32 in [0, 1], and the background (B, 3, H, W) behind the last picture of each,
+        for weights that take one."""
+        inputs = [torch.stack([torch.stack([planes for planes, _ in window]) for window in group])]
+        if self.config.background:
+            inputs.append(torch.stack([window[-1][1] for window in group]))
+        return [pictures.float().div_(255) for pictures in inputs]
 
     def _planes(self, image: np.ndarray) -> Tensor:
         """(H, W, 3) uint8 RGB -> (3, H, W) uint8 on the device, in the model's order of channels."""
         planes = (image[..., ::-1] if self.config.channel_order == "BGR" else image).transpose(2, 0, 1)
         return torch.from_numpy(planes.copy()).to(self.device)
-
-    @staticmethod
-    def _batch(group: list[list[Tensor]]) -> Tensor:
-        """B windows of T pictures (3, H, W) uint8 -> (B, T, 3, H, W) float32 in [0, 1]."""
-        return torch.stack([torch.stack(window) for window in group]).float().div_(255)
 
 
 def _choose(runtime: str, device: str, model: nn.Module | OnnxRuntime) -> tuple[str, torch.device]:

@@ -1,6 +1,5 @@
 """BallTracker: weights and a video in, a trajectory out. The only file that joins the stages."""
 
-import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
@@ -13,21 +12,21 @@ from pathlib import Path
 
 import numpy as np
 from huggingface_hub import ModelCard, ModelHubMixin
-from torch import Tensor, nn
+from torch import nn
 
-from tracknetv5.background import median_background
+from tracknetv5.background import RecentBackground
 from tracknetv5.card import model_card, write_picture
 from tracknetv5.export import load_onnx
 from tracknetv5.geometry import Letterbox
 from tracknetv5.heatmaps import LEAST, Detection, peaks
 from tracknetv5.linking import LAG, RATE, linked
 from tracknetv5.live import LiveSource
-from tracknetv5.predictor import HeatmapPredictor
+from tracknetv5.predictor import HeatmapPredictor, Seen
 from tracknetv5.rectify import rectify
 from tracknetv5.runtime import OnnxRuntime
 from tracknetv5.shots import Shown, watch
 from tracknetv5.trajectory import GAP, Point, Trajectory
-from tracknetv5.video import Frame, VideoWarning, probe, read_frames
+from tracknetv5.video import Frame, probe, read_frames
 from tracknetv5.weights import RECTIFIER, WeightsConfig, load_weights, resolve, save_weights
 
 GPU_BATCH = 8  # windows a pass; on a CPU more than one is no faster
@@ -167,8 +166,7 @@ class BallTracker(HeatmapPredictor, ModelHubMixin):
         """The ball in every frame of a video file.
 
         Windows stay within a shot, a repeated frame is answered as the one it repeats, and the trajectory says where
-        either was seen. A network that takes a background gets the median of the part that is tracked, which is read
-        once more for it.
+        either was seen. A network that takes a background gets the median of the pictures around, of the same shot.
 
         Args:
             video: a file that PyAV decodes.
@@ -210,28 +208,13 @@ class BallTracker(HeatmapPredictor, ModelHubMixin):
         *,
         start: float = 0.0,
         length: float | None = None,
-        background: np.ndarray | None = None,
     ) -> Generator[Point, None, None]:
-        """What `track` collects, one point after the other and before any gap is filled.
-
-        Args and errors as in `track`, and:
-            background: as in `stream`; None to take the median of the part, if the weights need one.
-
-        Raises:
-            ValueError: a background that is not needed.
-        """
-        if background is not None:
-            self._check_background(background)
+        """What `track` collects, one point after the other and before any gap is filled; args and errors as there."""
         info = probe(video)
         letterbox = Letterbox((info.height, info.width), (self.config.height, self.config.width), info.pixel_aspect)
         part = dict(size=letterbox.content[2:], start=start, length=length)
-        if self.config.background and background is None:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", VideoWarning)  # detection reads the same frames and will warn
-                background = median_background(frame.image for frame in read_frames(video, **part))
         with closing(read_frames(video, **part)) as frames:
-            size, aspect = (info.height, info.width), info.pixel_aspect
-            yield from self.detect_frames(frames, size, pixel_aspect=aspect, background=background)
+            yield from self.detect_frames(frames, (info.height, info.width), pixel_aspect=info.pixel_aspect)
 
     def detect_frames(
         self,
@@ -239,7 +222,6 @@ class BallTracker(HeatmapPredictor, ModelHubMixin):
         size: tuple[int, int],
         *,
         pixel_aspect: Fraction = Fraction(1),
-        background: np.ndarray | None = None,
     ) -> Iterator[Point]:
         """What `detect` yields, for whoever reads the frames himself.
 
@@ -248,15 +230,10 @@ class BallTracker(HeatmapPredictor, ModelHubMixin):
                 network's input (`Letterbox.content`).
             size: (height, width) of the video.
             pixel_aspect: width of the video's pixels over their height.
-            background: as in `stream`.
-
-        Raises:
-            ValueError: a background that is missing or not needed.
         """
-        self._check_background(background)
         letterbox = Letterbox(size, (self.config.height, self.config.width), pixel_aspect)
         shown = watch(((frame.index, frame.time, frame.image) for frame in frames), letterbox)
-        return self._points(shown, letterbox, background, batch=1 if self.device.type == "cpu" else GPU_BATCH)
+        return self._points(shown, letterbox, None, batch=1 if self.device.type == "cpu" else GPU_BATCH)
 
     def stream(
         self, frames: Iterable[np.ndarray], *, delay: int | None = None, background: np.ndarray | None = None
@@ -273,12 +250,13 @@ class BallTracker(HeatmapPredictor, ModelHubMixin):
                 delay asks for it: with a step of 2 and a delay of 1, every second frame, which waits for the next one,
                 and that one does not wait. None: windows as in `track`, and as there LAG frames more (linking.py) that
                 may speak for a ball or against it.
-            background: (H, W, 3) uint8 RGB, the scene without what moves, for weights that need it
-                (`config.background`).
+            background: (H, W, 3) uint8 RGB, the scene without what moves, for weights that take one
+                (`config.background`); None for the median of the frames so far, or where `delay` is None, of those
+                around, which it waits for.
 
         Raises:
-            ValueError: a frame of another size or type, a delay out of range, or a background that is missing or not
-                needed.
+            ValueError: a frame of another size or type, a delay out of range, or a background for weights that take
+                none.
         """
         self._check_background(background)
         if delay is not None:
@@ -307,15 +285,14 @@ class BallTracker(HeatmapPredictor, ModelHubMixin):
 
         Raises:
             VideoError: the source cannot be opened; one that breaks later ends the points, see `LiveSource.error`.
-            ValueError: weights that need a background, or a delay out of range.
+            ValueError: a delay out of range.
         """
-        self._check_background(None)
         self._check_delay(delay)
         return self._follow(source, delay)
 
     def _follow(self, source: LiveSource, delay: int) -> Iterator[Point]:
         black = self._planes(np.zeros((self.config.height, self.config.width, 3), np.uint8))
-        self._infer([[black] * self.config.frames], None)  # the first window takes longest: not while frames come
+        self._infer([[(black, black)] * self.config.frames])  # the first window takes longest: not while frames come
         with source:
             letterbox = Letterbox(source.size, (self.config.height, self.config.width), source.pixel_aspect)
             frames = ((frame.index, frame.time, frame.image) for frame in source.frames(letterbox.content[2:]))
@@ -331,7 +308,7 @@ class BallTracker(HeatmapPredictor, ModelHubMixin):
         batch: int = 1,
     ) -> Iterator[Point]:
         """The ball in each of the frames."""
-        background = None if background is None else self._planes(letterbox.apply(background))
+        background = None if background is None else letterbox.apply(background)
         if delay is None and self.config.frames > 1:
             answered = self._by_shot(shown, background, batch)
         else:
@@ -386,7 +363,7 @@ class BallTracker(HeatmapPredictor, ModelHubMixin):
         return linked(found, self.threshold, lag, gaps, width=self.config.width)
 
     def _by_shot(
-        self, shown: Iterable[Shown], background: Tensor | None, batch: int
+        self, shown: Iterable[Shown], background: np.ndarray | None, batch: int
     ) -> Iterator[tuple[Shown, np.ndarray]]:
         """Each frame and its heatmap, from windows of `step` that stay within a shot."""
         heatmap = None
@@ -397,19 +374,11 @@ class BallTracker(HeatmapPredictor, ModelHubMixin):
                 yield from ((frame, heatmap) for frame in frames)
                 continue
             waiting = deque()  # frames in the network, each with its repetitions: they come before it is final
-            for _, heatmap in self._merged(self._pictures(frames, waiting), background, batch):
+            for _, heatmap in self._merged(self._seen(_pictures(frames, waiting), background), batch):
                 yield from ((frame, heatmap) for frame in waiting.popleft())
 
-    def _pictures(self, frames: Iterable[Shown], waiting: deque[list[Shown]]) -> Iterator[Tensor]:
-        for frame in frames:
-            if frame.image is None:
-                waiting[-1].append(frame)
-            else:
-                waiting.append([frame])
-                yield self._planes(frame.image)
-
     def _with_delay(
-        self, shown: Iterable[Shown], background: Tensor | None, delay: int
+        self, shown: Iterable[Shown], background: np.ndarray | None, delay: int
     ) -> Iterator[tuple[Shown, np.ndarray]]:
         """Each frame, at most `delay` frames later or at a cut if that is sooner, and its heatmap in the newest window.
 
@@ -419,7 +388,7 @@ class BallTracker(HeatmapPredictor, ModelHubMixin):
         length = self.config.frames
         later = max(0, delay + 1 - self.step)  # frames of a window that the next one answers, having seen more
         recent = deque(maxlen=length)  # pictures of the shot, without repetitions
-        shot = heatmaps = None  # heatmaps: (T, H, W), of the last window
+        shot = behind = heatmaps = None  # heatmaps: (T, H, W), of the last window
         heatmap = None  # of the last answer
         count = ended = 0  # pictures so far, and when the last window was seen
         waiting = deque()  # (frame, its picture's number)
@@ -430,7 +399,7 @@ class BallTracker(HeatmapPredictor, ModelHubMixin):
             due = [waiting.popleft() for _ in range(len(waiting) - left)]
             if ended < count and any(frame.image is not None for frame, _ in due):
                 window = [recent[0]] * (length - len(recent)) + list(recent)
-                (heatmaps,) = self._infer([window], background)
+                (heatmaps,) = self._infer([window])
                 ended = count
             for frame, number in due:
                 if frame.image is not None:
@@ -442,17 +411,32 @@ class BallTracker(HeatmapPredictor, ModelHubMixin):
                 if frame.shot != shot:
                     yield from answers(0)
                     recent.clear()
-                    shot = frame.shot
-                recent.append(self._planes(frame.image))
+                    shot, behind = frame.shot, RecentBackground()
+                recent.append(self._seen_live(frame.image, background, behind))
                 count += 1
             waiting.append((frame, count))
             if len(waiting) > delay:
                 yield from answers(later)
         yield from answers(0)
 
+    def _seen_live(self, image: np.ndarray, background: np.ndarray | None, behind: RecentBackground) -> Seen:
+        if self.config.background and background is None:
+            background = behind(image)
+        return self._planes(image), None if background is None else self._planes(background)
+
     def _check_delay(self, delay: int) -> None:
         if not 0 <= delay < self.config.frames:
             raise ValueError(f"delay must lie between 0 and {self.config.frames - 1} frames, not {delay}")
+
+
+def _pictures(frames: Iterable[Shown], waiting: deque[list[Shown]]) -> Iterator[np.ndarray]:
+    """The pictures among the frames of a shot; each goes to the end of `waiting`, with those that repeat it."""
+    for frame in frames:
+        if frame.image is None:
+            waiting[-1].append(frame)
+        else:
+            waiting.append([frame])
+            yield frame.image
 
 
 def _frames_between(before: Shown, frame: Shown) -> float:

@@ -39,8 +39,9 @@ class WindowDataset(Dataset):
     """Training windows; item k depends on nothing but `seed` and k, so a run resumes exactly where it stopped.
 
     An item is (frames (T, 3, h, w) uint8 RGB, target (T, h, w) uint8 of {0, 1}, labelled (T,) bool), with `background`
-    (frames, background (3, h, w) uint8 RGB, target, labelled). As in a tracker's windows, a frame that shows the picture before it once more is passed over, unless windows are listed. Clips shorter
-    than a window are left out with a warning. ValueError if none is left, or if `sampling` does not fit the clips.
+    (frames, background (3, h, w) uint8 RGB, target, labelled). As in a tracker's windows, a frame that shows the
+    picture before it once more is passed over, unless windows are listed. Clips shorter than a window are left out with
+    a warning. ValueError if none is left, or if `sampling` does not fit the clips.
     """
 
     def __init__(
