@@ -22,8 +22,8 @@ from tracknetv5.shots import ChangeDetector
 
 PICTURES = (64, 5, 9, 15, 23, 31, 47)  # in the medians that stand for a background; the first is `Backgrounds.best`
 UNKNOWN = 0.1  # share of windows whose background says nothing: it is the frame in their middle
-MOVED = 0.1  # share of windows whose background is that of a camera that has moved since,
-MOVED_BY = 0.03  # by up to this share of the height each way
+MOVED = 0.15  # share of windows whose background is that of a camera that moves,
+MOVED_BY = 0.05  # by up to this share of the height each way
 
 
 @dataclass(frozen=True)
@@ -164,8 +164,9 @@ class Backgrounds:
         background = self._variant(which, int(rng.integers(len(PICTURES))))
         if kind < UNKNOWN + MOVED:
             by = rng.uniform(-1, 1, 2) * MOVED_BY * len(background)
-            matrix = np.array([[1, 0, by[0]], [0, 1, by[1]]])
-            return cv2.warpAffine(background, matrix, background.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
+            places = (0, 1 / 3, 2 / 3, 1) if rng.random() < 0.5 else (1,)  # it still moves, or has come to rest
+            seen = [_shifted(background, by * place) for place in places]
+            return np.mean(seen, axis=0, dtype=np.float32).astype(np.uint8)
         return background
 
     def _variant(self, which: int, number: int) -> np.ndarray:
@@ -176,6 +177,12 @@ class Backgrounds:
             drawn = np.random.default_rng((which, number)).choice(len(frames), count, replace=False)
             self.made[which, number] = median_background(frames[k] for k in drawn)
         return self.made[which, number]
+
+
+def _shifted(image: np.ndarray, by: np.ndarray) -> np.ndarray:
+    """An image moved by (x, y) pixels; what was outside is as its edge."""
+    matrix = np.array([[1, 0, by[0]], [0, 1, by[1]]])
+    return cv2.warpAffine(image, matrix, image.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
 
 
 def new_pictures(frames: np.ndarray) -> np.ndarray:
