@@ -173,6 +173,7 @@ def test_an_older_config_without_the_newer_entries(folder):
         (dict(options=[1]), "must be tables"),
         (dict(sports="tennis"), "sports must be a list of names, not 'tennis'"),
         (dict(frames=4), "frames is 4, in its options 3"),
+        (dict(background=True), "background is True, and the network takes none"),
         (dict(frames=0), "frames must be 1 or more"),
         (dict(step=9), "step must lie between 1 and the 3"),
         (dict(threshold=1.5), "threshold must lie between 0 and 1"),

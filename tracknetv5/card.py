@@ -98,6 +98,8 @@ def model_card(config: WeightsConfig, repo_id: str | None = None) -> ModelCard:
     paper, arxiv = PAPERS[config.model.removesuffix("_lite").removesuffix("_divided")]
     if arxiv:
         paper = f"{paper}, [arXiv:{arxiv}](https://arxiv.org/abs/{arxiv})"
+    if config.background and not config.model.startswith("tracknet_v3"):
+        paper = f"{paper}; beyond that paper it is given the background, as TrackNetV3 is, and how each frame differs"
     tracks = config.height is not None
     if tracks:
         background = " and the median image of the clip" if config.background else ""

@@ -112,8 +112,8 @@ def save_weights(
     Args:
         model: a network of `create_model`.
         folder: made if it is not there.
-        config: the facts about the weights. Options, hash, precision and presence of a rectifier are written as they
-            are, whatever it says.
+        config: the facts about the weights. Options, background, hash, precision and presence of a rectifier are written
+            as they are, whatever it says.
         half: store weights in 16 bits, as `round_weights` rounds them.
         rectifier: a network that fills gaps and the facts about it, written to the folder `rectifier` within.
 
@@ -134,6 +134,7 @@ def save_weights(
     config = replace(
         config,
         options=asdict(model.options),
+        background=model.takes_background,
         rectifier=rectifier is not None,
         precision="float16" if half else "float32",
         sha256=file_hash(partial),
@@ -306,6 +307,9 @@ def load_weights(folder: Path) -> tuple[nn.Module, WeightsConfig]:
         raise WeightsError(f"{folder / CONFIG}: {error}") from error
     if model.options.frames != config.frames:
         raise WeightsError(f"{folder / CONFIG}: frames is {config.frames}, in its options {model.options.frames}")
+    if model.takes_background != config.background:
+        takes = "takes one" if model.takes_background else "takes none"
+        raise WeightsError(f"{folder / CONFIG}: background is {config.background}, and the network {takes}")
     load_strictly(model, tensors, path)
     return model.eval(), config
 

@@ -30,6 +30,7 @@ class InpaintNet(nn.Module):
     """A U-Net over time that keeps the resolution: no pooling."""
 
     Options = InpaintNetOptions
+    takes_background = False
 
     def __init__(self, options: InpaintNetOptions = InpaintNetOptions()):
         super().__init__()

@@ -87,7 +87,6 @@ class Trainer:
             height=self.size[0],
             width=self.size[1],
             frames=self.length,
-            background=model.takes_background,
             step=start.step if init else None,
             ensemble=start.ensemble,
             threshold=start.threshold,  # chosen for other weights, it is a better guess than none
