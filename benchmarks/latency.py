@@ -37,12 +37,13 @@ RATE = 30.0  # frames a second at which latencies are told
 WARM_UP = 3  # frames of a clip that are not timed
 
 
-def timed(frames: Iterable[np.ndarray], seconds: list[float]) -> Iterator[np.ndarray]:
-    """The frames; how long each takes whoever asks for them is added to `seconds`."""
+def timed(frames: Iterable[np.ndarray], seconds: list[float], ended: list[float]) -> Iterator[np.ndarray]:
+    """The frames; how long each takes whoever asks for them is added to `seconds`, and when they ended to `ended`."""
     for frame in frames:
         given = time.perf_counter()
         yield frame
         seconds.append(time.perf_counter() - given)
+    ended.append(time.perf_counter())
 
 
 def at_rate(seconds: Sequence[float], waits: Sequence[int]) -> tuple[np.ndarray, float]:
@@ -78,22 +79,21 @@ def measure(weights: str | None, way: Way, clips: Sequence[Clip]) -> dict:
     """One row of the table.
 
     Raises:
-        ValueError: weights that do not load or need a background, a step that does not fit them, or clips that cannot
-            be read.
+        ValueError: weights that do not load, a step that does not fit them, or clips that cannot be read.
     """
     delay = way.delay
     tracker = BallTracker.from_pretrained(
         weights, runtime=way.runtime, precision=way.precision, step=way.step, device="cpu"
     )
-    if tracker.config.background:
-        raise ValueError(f"{weights}: needs the background of a whole clip, and cannot be live")
     seconds, latencies, dropped, scored = [], [], [], []
     with tempfile.TemporaryDirectory() as folder:
         for clip in clips:
-            own, points, at = [], [], []
-            for point in tracker.stream(timed(clip.images(), own), delay=delay):
+            own, ended, points, at = [], [], [], []
+            for point in tracker.stream(timed(clip.images(), own, ended), delay=delay):
                 points.append(point)
                 at.append(len(own))  # the number of the frame that is looked at
+            if delay is None:  # much of the work may be left: it waits for frames around
+                own[-1] += time.perf_counter() - ended[0]
             Trajectory.from_points(points).to_csv(prediction_file(Path(folder), clip))
             scored.append(by_file(Path(folder), clip))
             seconds += own[WARM_UP:]

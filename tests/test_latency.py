@@ -21,7 +21,7 @@ def data(tmp_path):
 
 def test_one_row_for_each_step_and_delay(data, tmp_path, weights, monkeypatch, capsys):
     ticks = iter(range(1000))
-    monkeypatch.setattr(latency.time, "perf_counter", lambda: next(ticks) / 50)  # a frame takes 20 ms
+    monkeypatch.setattr(latency.time, "perf_counter", lambda: next(ticks) / 50)  # a frame takes 20 ms, the end too
     arguments = ["--data", str(data), "--split", "val", "--weights", str(weights), "--output", str(tmp_path / "x.json")]
     latency.main(arguments)
     report = json.loads((tmp_path / "x.json").read_text())
@@ -29,12 +29,12 @@ def test_one_row_for_each_step_and_delay(data, tmp_path, weights, monkeypatch, c
     assert [(clip["clip"], clip["scored"]) for clip in report["data"]] == [("tennis/a", 10)]
     ways = [("offline", 3, 7), ("offline", 1, 7), (1, 2, 7), (1, 1, 7), (0, 1, 7)]
     assert [(row["delay"], row["step"], row["frames"]) for row in rows] == ways
-    assert "latency_ms_median" not in rows[0] and rows[0]["frames_per_second"] == 50
+    assert "latency_ms_median" not in rows[0] and rows[0]["frames_per_second"] == 43.75  # 7 in 160 ms
     assert [row["frame_ms_mean"] for row in rows[2:]] == [20, 20, 20]
     assert [row["latency_ms_median"] for row in rows[2:]] == [20, 53.33, 20]  # every second frame waits; all; none
     assert [row["latency_ms_95"] for row in rows[2:]] == [53.33, 53.33, 20]
     assert rows[2]["dropped"] == 0
-    assert "| torch | float32 | offline | 3 | 50.0 |" in capsys.readouterr().out
+    assert "| torch | float32 | offline | 3 | 43.75 |" in capsys.readouterr().out
 
 
 def test_frames_that_come_too_fast_are_dropped():

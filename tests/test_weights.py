@@ -114,6 +114,14 @@ def test_a_card_says_how_sure_its_figures_are(folder):
     assert "95 %" not in str(model_card(read_config(folder)))
 
 
+def test_a_card_says_what_is_not_in_the_paper(folder):
+    assert "beyond that paper" not in str(model_card(read_config(folder)))
+    edit(folder, background=True)
+    card = str(model_card(read_config(folder)))
+    assert "3 frames and the median image of the clip" in card
+    assert "beyond that paper it is given the background" in card
+
+
 def test_weights_are_saved_over_older_ones(folder, monkeypatch):
     def rename(path, target):
         if target.exists():  # as on Windows

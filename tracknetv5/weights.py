@@ -112,8 +112,8 @@ def save_weights(
     Args:
         model: a network of `create_model`.
         folder: made if it is not there.
-        config: the facts about the weights. Options, background, hash, precision and presence of a rectifier are written
-            as they are, whatever it says.
+        config: the facts about the weights. Options, background, hash, precision and presence of a rectifier are
+            written as they are, whatever it says.
         half: store weights in 16 bits, as `round_weights` rounds them.
         rectifier: a network that fills gaps and the facts about it, written to the folder `rectifier` within.
 
