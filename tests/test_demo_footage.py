@@ -3,20 +3,23 @@
 import gc
 import time
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from tracknetv5 import BallTracker
+from tracknetv5 import BallTracker, create_model
+from tracknetv5.background import median_background
 from tracknetv5.data.synthetic import write_rally
 from tracknetv5.geometry import Letterbox
 from tracknetv5.video import read_frames
+from tracknetv5.weights import WeightsConfig
 
 pytest.importorskip("gradio")
 pytest_plugins = ["demo_page"]
 
-from demo import footage, guard, inspection, models  # noqa: E402 (they need the library asked for above)
+from demo import footage, guard, inspection, models, pictures  # noqa: E402 (they need the library asked for above)
 
 
 @pytest.fixture
@@ -51,6 +54,22 @@ def test_a_part_begins_where_it_was_chosen_and_keeps_the_numbers_of_the_video(cl
     np.testing.assert_array_equal(window.images[1], frames[34])
     *_, scan = inspection.scan(name, part)
     np.testing.assert_allclose(scan.score[4], window.refined(34).max(), atol=1e-4)
+
+
+def test_a_network_that_takes_the_background_shows_it_and_what_differs_from_it(clip, monkeypatch):
+    model = create_model("tracknet_v5_lite", background=True).eval()
+    facts = WeightsConfig(model="tracknet_v5_lite", options={}, height=288, width=512, background=True)
+    tracker = BallTracker(model, facts)
+    monkeypatch.setattr(models, "load", lambda _: tracker)
+    part = open_part(clip, 0, "ours")
+    window = inspection.inspect("ours", part, 10)
+    np.testing.assert_array_equal(window.background, median_background(part.frames))
+    seen = tracker.inspect(window.images, window.background)
+    np.testing.assert_allclose(window.against, seen.against[0], atol=1e-6)
+    np.testing.assert_allclose(window.logits, seen.logits[0], atol=1e-5)
+    shown = pictures.part(window, 10, True)
+    assert pictures.behind(window, 10, shown).count("<img") == 2
+    assert pictures.behind(replace(window, background=None), 10, shown) == ""
 
 
 def test_a_start_behind_the_end_is_refused_in_the_words_of_the_first_tab(clip, name):
