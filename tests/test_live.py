@@ -69,6 +69,14 @@ def test_follow_gives_each_frame_that_was_taken_its_own_number_and_place(delay):
     np.testing.assert_allclose([point.xy for point in points], centres, atol=1.5)
 
 
+def test_weights_that_take_a_background_are_followed_with_that_of_what_came_so_far():
+    frames, centres = images(20, HEIGHT, WIDTH)
+    tracker = redness(background=True)
+    points = list(tracker.follow(Scripted(frames, wait=True)))
+    np.testing.assert_allclose([point.xy for point in points], centres, atol=1.5)
+    assert (tracker.model.calls[-1][1] - 100 / 255).abs().max() < 0.05  # the ball is gone
+
+
 def test_pixels_that_are_not_square_are_followed_in_their_true_shape(tmp_path):
     squeezed, centres = images(5, HEIGHT, WIDTH * 3 // 4)
     with VideoWriter(tmp_path / "hdv.mp4", squeezed[0].shape[:2], Fraction(25), Fraction(4, 3)) as writer:
