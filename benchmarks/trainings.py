@@ -5,9 +5,9 @@ Trainings take hours. Interrupted, they go on where they stopped; what is finish
 
 import argparse
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, fields, replace
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from benchmarks.protocols import SIZE
 from tracknetv5.data.readers import Clip, read_clips
 from tracknetv5.metrics import TOLERANCE
 from tracknetv5.runtime import keep_freed_memory
-from tracknetv5.training.config import TrainConfig, read_config
+from tracknetv5.training.config import TrainConfig, differences, read_config
 from tracknetv5.training.loop import Trainer
 
 V5 = "tracknet_v5_lite"
@@ -78,20 +78,12 @@ def finish(config: TrainConfig) -> None:
     """
     folder = Path(config.output.folder)
     stated, finished = folder / "config.json", folder / "finished"  # the first is the trainer's own
-    if stated.is_file() and not _same(json.loads(stated.read_text()), config):
+    if stated.is_file() and differences(json.loads(stated.read_text()), config):
         raise ValueError(f"{folder}: begun by another configuration: delete it, or choose another folder for --runs")
     if not finished.exists():
         keep_freed_memory()  # as `tracknetv5 train` does
         Trainer(config).run()
         finished.touch()
-
-
-def _same(stated: Mapping[str, Mapping], config: TrainConfig) -> bool:
-    """Whether a run was begun by this configuration; an option that was not there then has its default now."""
-    wanted = json.loads(json.dumps(config.as_dict()))
-    defaults = {item.name: item.type() for item in fields(config)}
-    before = {name: asdict(default) | dict(stated.get(name, {})) for name, default in defaults.items()}
-    return json.loads(json.dumps(before)) == wanted
 
 
 def experiment(

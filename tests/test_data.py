@@ -256,7 +256,7 @@ def test_reversal_and_flip_happen():
 def test_a_seed_gives_what_it_gave_before_there_were_more_options():
     frames, xy = np.zeros((3, *SIZE, 3), np.uint8), np.array([[ball(k) for k in range(3)]])
     rng = np.random.default_rng(1)
-    _, moved, reverse = augment(frames, xy, (48, 64), AugmentOptions(noise=1), rng)
+    _, moved, reverse = augment(frames, xy, (48, 64), AugmentOptions(noise=1, reverse=0.5), rng)
     assert np.allclose(moved, [[(12.139719, 27.523306), (8.037023, 26.497632), (3.934328, 25.471958)]], atol=1e-6)
     assert reverse and np.isclose(rng.random(), 0.203455240676)  # as many draws as ever
 

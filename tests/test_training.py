@@ -187,6 +187,21 @@ def test_a_run_of_another_config_is_not_gone_on_with(tmp_path, rallies):
     with pytest.raises(ValueError, match=r"run: holds a run with \[optim\] seed = 0, not 1: choose another"):
         Trainer(replace(config, optim=replace(config.optim, seed=1))).run()
     assert json.loads((tmp_path / "run" / "config.json").read_text())["optim"]["seed"] == 0
+    # An option that did not exist when the run was begun had what is its default now.
+    stated = json.loads((tmp_path / "run" / "config.json").read_text())
+    del stated["augment"]["scenery"]
+    (tmp_path / "run" / "config.json").write_text(json.dumps(stated))
+    Trainer(config).run()
+    for change in (
+        {"augment": replace(config.augment, scenery=0.5)},
+        {"sampling": replace(config.sampling, windows=str(tmp_path / "list.csv"))},  # [optim] windows may change
+    ):
+        (tmp_path / "list.csv").write_text("clip,frame\n")
+        (tmp_path / "run" / "config.json").write_text(json.dumps(stated))
+        with pytest.raises(ValueError, match="choose another"):
+            trainer = Trainer(config)
+            trainer.config = replace(config, **change)
+            trainer.run()
     other = replace(config.model, options={**config.model.options, "dim": 32})
     with pytest.raises(ValueError, match=r"\[model\] options"):
         Trainer(replace(config, model=other)).run()
@@ -216,6 +231,50 @@ def test_what_was_noted_after_the_checkpoint_is_not_there_twice(tmp_path, rallie
         assert noted() == ([2, 4, 6, 8], [4, 6])  # the checkpoint is of 4
     Trainer(config).run()
     assert noted() == ([2, 4, 6, 8], [4, 6, 8])
+
+
+@pytest.mark.parametrize("moment", ["while the state is written", "between the two moves"])
+def test_killed_while_saving_a_whole_checkpoint_is_left(tmp_path, rallies, monkeypatch, moment):
+    whole = Trainer(write_config(tmp_path, rallies, "whole", 8))
+    whole.run()
+    config = write_config(tmp_path, rallies, "killed", 8)
+    trainer = Trainer(config)
+    save_state, rename = trainer.accelerator.save_state, Path.rename
+
+    def half_written(folder):
+        save_state(folder)
+        if trainer.progress.windows == 8:
+            (folder / "optimizer.bin").unlink()
+            raise KeyboardInterrupt
+
+    def moved(path, target):
+        if path.name == "checkpoint.part" and trainer.progress.windows == 8:
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        if moment == "between the two moves":
+            patch.setattr(Path, "rename", moved)
+        else:
+            patch.setattr(trainer.accelerator, "save_state", half_written)
+        trainer.run()
+    parts = Trainer(config)
+    parts._resume()
+    assert parts.progress.windows == 4
+    parts.run()
+    for (name, a), b in zip(whole.model.state_dict().items(), parts.model.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+    assert [path.name for path in (tmp_path / "killed").glob("checkpoint*")] == ["checkpoint"]
+
+
+@pytest.mark.parametrize("name", ["optimizer.bin", "model.safetensors", "custom_checkpoint_0.pkl"])
+def test_a_damaged_checkpoint_is_named(tmp_path, rallies, name):
+    config = write_config(tmp_path, rallies, "run", 4)
+    Trainer(config).run()
+    path = tmp_path / "run" / "checkpoint" / name
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ValueError, match=r"checkpoint: cannot be resumed: start from .*weights with \[model\] init"):
+        Trainer(config).run()
 
 
 def test_stored_weights_have_the_statistics_of_what_they_compute(tmp_path, rallies):

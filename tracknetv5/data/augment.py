@@ -14,7 +14,7 @@ OPAQUE = (15, 60)  # difference from the background at which something begins to
 @dataclass(frozen=True)
 class AugmentOptions:
     flip: float = 0.5  # probability of a mirror image, left to right
-    reverse: float = 0.5  # probability of time running backwards
+    reverse: float = 0.0  # probability of time running backwards, for labels in the middle of a streak
     scale: tuple[float, float] = (0.8, 1.3)  # range of a random magnification
     shift: float = 0.1  # largest random shift, as a share of the height
     brightness: float = 0.2  # largest change of the gain and of the offset of all channels

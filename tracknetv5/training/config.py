@@ -1,5 +1,6 @@
 """What a training run is, read from a TOML file. Every field may be left out but `data.root`."""
 
+import json
 import math
 import tomllib
 from collections.abc import Mapping
@@ -138,6 +139,22 @@ def read_config(path: Path | str) -> TrainConfig:
         return TrainConfig(**parsed)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def differences(stated: Mapping[str, Mapping], config: TrainConfig) -> list[tuple[str, str, object, object]]:
+    """In what a config read from JSON differs from this one: (table, option, value stated, value here).
+
+    An option that is not stated, as it did not exist then, had what is its default now.
+    """
+    wanted = json.loads(json.dumps(config.as_dict()))
+    defaults = json.loads(json.dumps({item.name: asdict(item.type()) for item in fields(config)}))
+    found = []
+    for table, default in defaults.items():
+        before = default | dict(stated.get(table, {}))
+        for name, then in before.items():
+            if then != (now := wanted[table].get(name)):
+                found.append((table, name, then, now))
+    return found
 
 
 def _check_names(path: Path, what: str, given, known) -> None:

@@ -3,13 +3,16 @@
 import csv
 import json
 import math
+import shutil
 import time
 from copy import deepcopy
 from itertools import islice
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from accelerate import Accelerator
+from safetensors import SafetensorError
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
@@ -17,13 +20,14 @@ from torch.utils.data import DataLoader, Subset
 from tracknetv5.data.dataset import WindowDataset
 from tracknetv5.data.readers import Clip, exclude, read_clips
 from tracknetv5.models import create_model
-from tracknetv5.training.config import OptimOptions, TrainConfig
+from tracknetv5.training.config import OptimOptions, TrainConfig, differences
 from tracknetv5.training.loss import weighted_bce
 from tracknetv5.training.validate import validate
 from tracknetv5.weights import NOT_STATED, WeightsConfig, read_config, resolve, round_weights, save_weights
 
 NORM_WINDOWS = 256  # windows on which the statistics of batch norm are measured
-MAY_CHANGE = ("cache", "windows", "decay", "workers")  # from one part of a run to the next
+# What may change from one part of a run to the next.
+MAY_CHANGE = {("data", "cache"), ("optim", "windows"), ("optim", "decay"), ("optim", "workers")}
 LOG_COLUMNS = ("windows", "hours", "loss", "rate", "windows_per_second")
 
 
@@ -127,11 +131,11 @@ class Trainer:
         """
         output, optim, progress = self.config.output, self.config.optim, self.progress
         self.folder.mkdir(parents=True, exist_ok=True)
-        if (self.folder / "checkpoint").is_dir():
-            self._check_resumed()
-            self.accelerator.load_state(self.folder / "checkpoint")
-        self._forget()
-        (self.folder / "config.json").write_text(json.dumps(self.config.as_dict(), indent=1) + "\n")
+        self._resume()
+        self.accelerator.wait_for_everyone()  # all have read what the main process now writes
+        if self.accelerator.is_main_process:
+            self._forget()
+            (self.folder / "config.json").write_text(json.dumps(self.config.as_dict(), indent=1) + "\n")
         loader = DataLoader(
             Subset(self.dataset, range(progress.windows, optim.windows)),
             batch_size=optim.batch,
@@ -139,39 +143,65 @@ class Trainer:
             drop_last=True,
         )
         step = optim.batch * self.accelerator.num_processes
-        losses, clock = [], time.monotonic()
+        losses, logged, clock = [], progress.seconds, time.monotonic()
         for batch in self.accelerator.prepare(loader):
             losses.append(self._step(*batch))
             progress.windows += step
             self.ema.update(self.accelerator.unwrap_model(self.model), step=progress.windows // step)
+            progress.seconds += time.monotonic() - clock
             if self._due(output.log):
-                seconds, clock = time.monotonic() - clock, time.monotonic()
-                progress.seconds += seconds
-                self._log(losses, seconds)
-                losses = []
+                self._log(losses, progress.seconds - logged)
+                losses, logged = [], progress.seconds
             if self._due(output.save):
                 self.save()
             if self._due(output.validate):
                 self.validate()
+            clock = time.monotonic()  # saving and validating is not training
         self.save()
         self.validate()
         return self.folder / "weights"
 
-    def _check_resumed(self) -> None:
-        """Refuse to go on with a run of another config: its weights would get the facts of this one."""
+    def _resume(self) -> None:
+        """Load the last checkpoint of the folder, if there is one, unless it is of a run of another config."""
+        checkpoint, before = self.folder / "checkpoint", self.folder / "checkpoint.old"
+        if not checkpoint.is_dir():
+            if not before.is_dir():
+                return
+            checkpoint = before  # killed between the two moves of `_save_state`
         path = self.folder / "config.json"
         try:
-            before = json.loads(path.read_text())
+            stated = json.loads(path.read_text())
         except (OSError, ValueError) as error:
             raise ValueError(f"{path}: not the config of the run beside it: choose another folder: {error}") from error
-        for table, options in json.loads(json.dumps(self.config.as_dict())).items():
-            for name, value in options.items():
-                then = before.get(table, {}).get(name, value)
-                if table != "output" and name not in MAY_CHANGE and value != then:
-                    raise ValueError(
-                        f"{self.folder}: holds a run with [{table}] {name} = {json.dumps(then)}, not "
-                        f"{json.dumps(value)}: choose another [output] folder, or to go on with it change {path}"
-                    )
+        # Another config's weights would get the facts of this one.
+        for table, name, then, now in differences(stated, self.config):
+            if table != "output" and (table, name) not in MAY_CHANGE:
+                raise ValueError(
+                    f"{self.folder}: holds a run with [{table}] {name} = {json.dumps(then)}, not "
+                    f"{json.dumps(now)}: choose another [output] folder, or to go on with it change {path}"
+                )
+        try:
+            self.accelerator.load_state(checkpoint)
+        except (OSError, EOFError, KeyError, RuntimeError, SafetensorError, UnpicklingError) as error:
+            raise ValueError(
+                f"{checkpoint}: cannot be resumed: start from {self.folder / 'weights'} with [model] init and another "
+                f"[output] folder: {error}"
+            ) from error
+
+    def _save_state(self) -> None:
+        """Replace the checkpoint by the state of now; killed at any time, a whole one is left."""
+        checkpoint, part, before = (self.folder / name for name in ("checkpoint", "checkpoint.part", "checkpoint.old"))
+        if self.accelerator.is_main_process:
+            shutil.rmtree(part, ignore_errors=True)
+        self.accelerator.wait_for_everyone()
+        self.accelerator.save_state(part)
+        self.accelerator.wait_for_everyone()
+        if self.accelerator.is_main_process:
+            if checkpoint.is_dir():
+                shutil.rmtree(before, ignore_errors=True)
+                checkpoint.rename(before)
+            part.rename(checkpoint)
+            shutil.rmtree(before, ignore_errors=True)
 
     def _step(self, *batch: Tensor) -> Tensor:
         *inputs, target, labelled = batch
@@ -208,8 +238,6 @@ class Trainer:
 
     def _forget(self) -> None:
         """Take back what was noted after the checkpoint, by a run that was killed: it will be noted again."""
-        if not self.accelerator.is_main_process:
-            return
         log, validation = self.folder / "log.csv", self.folder / "validation.jsonl"
         if log.is_file():
             with log.open(newline="") as file:
@@ -224,7 +252,7 @@ class Trainer:
 
     def save(self) -> None:
         """Write the checkpoint and the averaged weights, with statistics of batch norm that belong to them."""
-        self.accelerator.save_state(self.folder / "checkpoint")
+        self._save_state()
         if self.accelerator.is_main_process:
             save_weights(self.averaged(), self.folder / "weights", self.facts, half=True)
 
