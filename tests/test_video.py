@@ -5,6 +5,7 @@ import threading
 import warnings
 from fractions import Fraction
 from time import sleep
+from types import SimpleNamespace
 
 import av
 import cv2
@@ -172,10 +173,22 @@ def test_variable_frame_rate_keeps_its_timestamps(tmp_path):
     np.testing.assert_allclose(times, (np.array(pts) - 500) / 1000, atol=1e-3)
 
 
-def test_missing_and_backward_timestamps_are_estimated_from_the_rate():
+def test_missing_and_repeated_timestamps_are_estimated_and_the_next_ones_hold_again():
     clock = Clock(Fraction(1, 10))
-    stamps = [None, Fraction(7), None, Fraction(73, 10), Fraction(5), Fraction(73, 10), Fraction(8)]
-    np.testing.assert_allclose([clock(stamp) for stamp in stamps], [0, 0.1, 0.2, 0.4, 0.5, 0.6, 1.1])
+    stamps = [None, Fraction(7), None, Fraction(73, 10), Fraction(73, 10), Fraction(72, 10), Fraction(74, 10)]
+    np.testing.assert_allclose([clock(stamp) for stamp in stamps], [0, 0.1, 0.2, 0.4, 0.425, 0.45, 0.5])
+
+
+def test_frames_faster_than_the_stated_rate_keep_their_times_after_a_repeated_one():
+    clock = Clock(Fraction(1, 30))
+    times = [clock(Fraction(max(k, 1) - 1, 60)) for k in range(300)]  # the first timestamp comes twice
+    np.testing.assert_allclose(times[2:], np.arange(1, 299) / 60)
+
+
+def test_timestamps_that_begin_anew_go_on_from_the_last():
+    clock = Clock(Fraction(1, 10))
+    stamps = [Fraction(3), Fraction(31, 10), Fraction(0), Fraction(12, 100)]
+    np.testing.assert_allclose([clock(stamp) for stamp in stamps], [0, 0.1, 0.2, 0.32])
 
 
 def test_start_and_length_keep_absolute_indices_and_times(tmp_path):
@@ -469,6 +482,26 @@ def test_writer_keeps_the_shape_of_pixels(tmp_path, aspect):
         writer.write(picture(0))
     with av.open(tmp_path / "out.mp4") as container:
         assert container.streams.video[0].sample_aspect_ratio == aspect
+
+
+def test_a_long_pause_is_written_at_any_mean_rate(tmp_path):
+    rate = Fraction(54_000_000, 2_880_541)  # as MP4 states the mean of timestamps that vary
+    with VideoWriter(tmp_path / "out.mp4", (72, 128), rate) as writer:
+        for time in (0, 1 / 18, 3600, 3600.1):
+            writer.write(picture(0), time)
+    times = [frame.time for frame in read_frames(tmp_path / "out.mp4")]
+    np.testing.assert_allclose(times, [0, 1 / 18, 3600, 3600.1], atol=1e-4)
+
+
+def test_what_cannot_be_encoded_is_an_error_of_the_video(tmp_path, monkeypatch):
+    def full(*_):
+        raise av.FFmpegError(28, "No space left on device")
+
+    with pytest.raises(VideoError, match="out.mp4: cannot be written .No space left on device.; is there room"):
+        with VideoWriter(tmp_path / "out.mp4", (72, 128), Fraction(30)) as writer:
+            writer.write(picture(0))
+            monkeypatch.setattr(writer, "_stream", SimpleNamespace(encode=full))
+    assert not list(tmp_path.iterdir())
 
 
 def test_writer_pads_odd_sizes_at_the_bottom_and_right(tmp_path):

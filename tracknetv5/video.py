@@ -28,6 +28,7 @@ SINGLE_THREAD_PIXELS = 1920 * 1088  # up to here one decoder thread outruns the 
 FASTEST = 250  # frames a second; where more is claimed, as by recordings of browsers, timestamps are asked
 RATE_PACKETS = 60  # how many of them
 TIME_TOLERANCE = 1e-6  # seconds; `start + length` is a float sum, timestamps are rational
+RESTART = 1  # seconds that a timestamp must lie behind the one before if a clock has begun anew
 
 # Where each packet is one frame that is shown, with its timestamp: of these, packets can be counted for frames.
 COUNTABLE_CONTAINERS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
@@ -319,12 +320,15 @@ class Clock:
         self.last: Fraction | None = None
 
     def __call__(self, timestamp: Fraction | None) -> float:
-        estimate = Fraction(0) if self.last is None else self.last + self.step
-        if timestamp is not None and self.origin is None:
-            self.origin = timestamp - estimate
-        now = estimate if timestamp is None else timestamp - self.origin
-        self.last = now if self.last is None or now > self.last else estimate
-        return float(self.last)
+        now = Fraction(0) if self.last is None else self.last + self.step
+        if timestamp is not None:
+            if self.origin is None or (self.last is not None and timestamp - self.origin <= self.last - RESTART):
+                self.origin = timestamp - now
+            now = timestamp - self.origin
+            if self.last is not None and now <= self.last:
+                now = self.last + self.step / 4  # a short one, so that the next timestamps are ahead again
+        self.last = now
+        return float(now)
 
 
 @contextmanager
@@ -438,18 +442,18 @@ class VideoWriter:
         """
         self.path = Path(path)
         self.size = size
-        self.fps = fps
+        self.fps = Fraction(fps).limit_denominator(1001)  # a mean rate may be a ratio of huge numbers
         self._partial = self.path.with_name(self.path.name + ".part")
         self._written = 0
         self._first_time = 0.0
         self._last_pts = -1
         self._container = av.open(self._partial, "w", format="mp4", options={"movflags": "+faststart"})
-        self._stream = self._container.add_stream("libx264", rate=fps, options={"preset": "veryfast", "crf": "21"})
+        self._stream = self._container.add_stream("libx264", rate=self.fps, options={"preset": "veryfast", "crf": "21"})
         self._stream.pix_fmt = "yuv420p"
         self._stream.height, self._stream.width = (side + side % 2 for side in size)
         self._stream.codec_context.sample_aspect_ratio = pixel_aspect
         # Fine enough for any timestamp, and a multiple of the rate so that a constant one stays exact.
-        self._stream.codec_context.time_base = Fraction(1, fps.numerator * ceil(90_000 / fps.numerator))
+        self._stream.codec_context.time_base = Fraction(1, self.fps.numerator * ceil(90_000 / self.fps.numerator))
         context = self._stream.codec_context
         context.colorspace = context.color_primaries = context.color_trc = 1  # BT.709
         context.color_range = 1  # limited
@@ -484,9 +488,17 @@ class VideoWriter:
         rgb = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), "rgb24")
         frame = self._scaler.reformat(rgb, format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range="MPEG")
         frame.pts, frame.time_base = pts, time_base
-        self._container.mux(self._stream.encode(frame))
+        with self._writing():
+            self._container.mux(self._stream.encode(frame))
         self._written += 1
         self._last_pts = pts
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except av.FFmpegError as error:
+            raise VideoError(f"{self.path}: cannot be written ({error.strerror}); is there room on the disk?") from error
 
     def __enter__(self) -> "VideoWriter":
         return self
@@ -495,9 +507,10 @@ class VideoWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if kind is None and self._written:
-                self._container.mux(self._stream.encode(None))
-            self._container.close()
+            with self._writing():
+                if kind is None and self._written:
+                    self._container.mux(self._stream.encode(None))
+                self._container.close()
             if kind is None and self._written:
                 self._partial.replace(self.path)
         finally:
