@@ -76,6 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             rows.append({"minutes": minutes, "frames": frames, "peak_mb": round(peak_megabytes(track))})
             print(rows[-1])
     report = {"command": command(), "machine": machine(), "env": versions("torch", "av", "numpy"), "runs": rows}
+    options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(report, indent=1) + "\n")
 
 

@@ -72,7 +72,9 @@ class Scored:
 class SweepingTracker(BallTracker):
     """A tracker that also notes, from the heatmaps it makes anyway, where the ball would be at each of THRESHOLDS."""
 
-    candidates: list[list[tuple[float, float]]]  # [frame][threshold], pixels of the network's input
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.candidates: list[list[tuple[float, float]]] = []  # [frame][threshold], pixels of the network's input
 
     def link(
         self, heatmaps: Iterable[np.ndarray], lag: int | None = LAG, gaps: Iterable[float] | None = None

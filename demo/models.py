@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from tracknetv5.tracker import BallTracker
-from tracknetv5.weights import DEFAULT, available
+from tracknetv5.weights import DEFAULT, WeightsError, available
 
 # All networks run in this one thread, in slices: whoever waits gets the next slice, so a long video cannot keep a short
 # one waiting, and two visitors do not fight for the cores.
@@ -48,9 +48,13 @@ def load(name: str) -> BallTracker:
 
     Raises:
         KeyError: a name that is not offered.
-        WeightsError: the weights are missing, damaged or do not fit.
+        WeightsError: the weights are missing, damaged or do not fit, or are an ONNX file, into which the page cannot
+            look.
     """
-    return BallTracker.from_pretrained(offered()[name])
+    shared = BallTracker.from_pretrained(offered()[name])
+    if shared.model is None:
+        raise WeightsError(f"{offered()[name]}: the page looks into networks: name the weights it was exported from")
+    return shared
 
 
 def tracker(name: str, *, threshold: float | None = None, step: int | None = None) -> BallTracker:
@@ -61,4 +65,4 @@ def tracker(name: str, *, threshold: float | None = None, step: int | None = Non
     shared = load(name)
     if step is not None and step >= 3:
         step = shared.config.frames
-    return BallTracker(shared.model, shared.config, rectifier=shared.rectifier, threshold=threshold, step=step)
+    return shared.with_settings(threshold=threshold, step=step)

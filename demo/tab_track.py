@@ -4,6 +4,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -32,6 +33,7 @@ STYLE_NAMES = {
     "ring": "Ring: nothing but the ball",
 }
 QUEUE = "track"  # one line for the page and for programs
+CHART_SECONDS, CHART_GROWTH = 1.0, 1.01  # the chart is sent anew after so long, and with so many times the frames
 RUNS_AT_ONCE = 2  # they share the cores slice by slice; more would make everyone slow
 
 runs = Runs()
@@ -202,8 +204,17 @@ def track_live(
         yield _at_start()
         end = job.start + job.frames / float(job.info.fps) if job.frames else None
         with runs.started(request) as stop, tempfile.TemporaryDirectory(prefix="tracknetv5-") as folder:
+            charted, chart_at = 0, 0.0  # frames in the chart on the page, and when to send the next
             for news in run(tracker, job, Path(folder), stop, fill_gaps=int(gaps), overlay=draw, style=style):
-                yield _at_work(news, end) if isinstance(news, Progress) else _at_end(news)
+                if not isinstance(news, Progress):
+                    yield _at_end(news)
+                    continue
+                page = _at_work(news)
+                # A long chart is half a megabyte, and another hundredth of it is hardly seen.
+                if news.stage == "tracking" and monotonic() >= chart_at and news.done > charted * CHART_GROWTH:
+                    charted, chart_at = news.done, monotonic() + CHART_SECONDS
+                    page = page._replace(plot=gr.update(value=charts.time_charts(news.trajectory, end), visible=True))
+                yield page
     except Cancelled:
         yield _stopped("Stopped. Press “Find the ball” to start again.")
     except (guard.Refused, VideoError) as error:
@@ -220,16 +231,15 @@ def _at_start() -> Page:
     )  # fmt: skip
 
 
-def _at_work(news: Progress, end: float | None) -> Page:
+def _at_work(news: Progress) -> Page:
     doing = "Looking for the ball" if news.stage == "tracking" else "Drawing the video"
     count = f"{news.done} of {news.total} frames" if news.total else f"{news.done} frames"
     left = "" if news.seconds_left is None else f", about {max(1, round(news.seconds_left))} s left"
-    status = parts.progress_bar(
-        f"{doing}: {count}, {news.rate:.0f} per second{left}", news.done / news.total if news.total else None
+    return Page(
+        parts.progress_bar(
+            f"{doing}: {count}, {news.rate:.0f} per second{left}", news.done / news.total if news.total else None
+        )
     )
-    if news.stage == "drawing":  # the charts are complete
-        return Page(status)
-    return Page(status, plot=gr.update(value=charts.time_charts(news.trajectory, end), visible=True))
 
 
 def _at_end(result: Result) -> Page:

@@ -123,10 +123,35 @@ def test_labels_belong_to_the_frames_that_they_name(indexed):
     clip = read_clips(indexed)[0]
     assert clip.visibility.tolist() == [-1, -1, 1, -1, 0, -1, -1, 1]
     assert clip.xy[[2, 7]].tolist() == [[20, 31], [70, 30]]
+    labels.write_text("Frame,Visibility,X,Y\n2,1,20,?")
+    with pytest.raises(DatasetError, match="a.csv: .*correct the row"):
+        read_clips(indexed)
     for wrong in ("2,1,20,31\n2,1,21,31", "-1,1,20,31", "a,1,20,31"):
         labels.write_text(f"Frame,Visibility,X,Y\n{wrong}")
         with pytest.raises(DatasetError, match="a.mp4: Frame"):
             read_clips(indexed)
+
+
+@pytest.mark.parametrize(
+    ("row", "wrong"),
+    [("x.jpg,1,1,1,0", "NaN"), (",,,,", "NaN"), ("0001.jpg,0,,,", "duplicate"), ("0002.jpg,1,?,2,0", "'.'")],
+)
+def test_a_row_that_makes_no_sense_is_told_with_its_file(tmp_path, row, wrong):
+    folder = tmp_path / "game1" / "Clip1"
+    folder.mkdir(parents=True)
+    for k in range(3):
+        cv2.imwrite(str(folder / f"{k:04d}.jpg"), picture(*ball(k)))
+    (folder / "._0000.jpg").write_bytes(b"of a file system")
+    labels = folder / "Label.csv"
+    labels.write_text("file name,visibility,x-coordinate,y-coordinate,status\n0001.jpg,1,24,31,0\n")
+    assert len(read_clips(tmp_path)[0]) == 3
+    labels.write_text(labels.read_text() + row)
+    with pytest.raises(DatasetError, match=f"Label.csv: .*({wrong}).*: correct the row"):
+        read_clips(tmp_path)
+    labels.write_text(labels.read_text().removesuffix(row))
+    (folder / "0002.jpg").rename(folder / "last.jpg")
+    with pytest.raises(DatasetError, match="last.jpg: the images of a clip are called by their number"):
+        read_clips(tmp_path)
 
 
 def test_the_index_is_text(indexed):

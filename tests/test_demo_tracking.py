@@ -9,6 +9,7 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fractions import Fraction
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -55,6 +56,20 @@ def test_a_run_gives_what_the_library_gives(tracker, clip, tmp_path):
     assert result.warning is None
     assert all(isinstance(step, Progress) for step in steps)
     assert {"drawing"} <= {step.stage for step in steps}
+
+
+def test_a_chart_is_sent_once_a_second_and_when_there_is_more_of_it(tracker, clip, monkeypatch):
+    whole = tracker.track(clip)
+    news = [Progress("tracking", done, 1000, 50.0, whole) for done in range(1, 1001, 3)]
+    monkeypatch.setattr(tab_track, "run", lambda *_, **__: iter(news))
+    monkeypatch.setattr(tab_track, "_start", lambda *_: (tracker, guard.check(str(clip), 0, None)))
+    seconds = iter(np.arange(10_000) / 5)
+    monkeypatch.setattr(tab_track, "monotonic", lambda: float(next(seconds)))
+    settings = (str(clip), 0, None, "", 0, 0, 0, False, STYLES[0])
+    first, *pages = tab_track.track_live(*settings, SimpleNamespace(session_hash="visitor"))
+    charted = [page.plot["value"] for page in pages if "value" in page.plot]
+    assert len(pages) == len(news) and all("of 1000 frames" in page.status for page in pages)
+    assert 40 < len(charted) < 80  # of 333
 
 
 def test_pixels_that_are_not_square_are_shown_as_they_are_meant(tracker, clip, tmp_path):

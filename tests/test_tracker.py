@@ -559,6 +559,18 @@ def test_settings_come_from_the_config_unless_given(lite):
     assert (tracker.threshold, tracker.step, tracker.config.frames) == (0.3, 3, 3)
     tracker = BallTracker.from_pretrained(lite, threshold=0.7, step=1, device="cpu")
     assert (tracker.threshold, tracker.step, str(tracker.device)) == (0.7, 1, "cpu")
+    assert type(BallTracker.from_pretrained(lite, threshold=np.float32(0.5)).threshold) is float  # as JSON wants it
+
+
+def test_other_settings_share_the_network(lite):
+    tracker = BallTracker.from_pretrained(lite, threshold=0.7, step=1)
+    other = tracker.with_settings(threshold=0.2)
+    assert other.model is tracker.model
+    assert (other.threshold, other.step) == (0.2, 3) and (tracker.threshold, tracker.step) == (0.7, 1)
+    with pytest.raises(ValueError, match="threshold must lie between 0 and 1"):
+        tracker.with_settings(threshold=2.0)
+    with pytest.raises(ValueError, match="step must lie between 1 and the 3 frames"):
+        tracker.with_settings(step=4)
 
 
 @pytest.mark.parametrize(

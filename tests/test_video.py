@@ -497,7 +497,7 @@ def test_what_cannot_be_encoded_is_an_error_of_the_video(tmp_path, monkeypatch):
     def full(*_):
         raise av.FFmpegError(28, "No space left on device")
 
-    with pytest.raises(VideoError, match="out.mp4: cannot be written .No space left on device.; is there room"):
+    with pytest.raises(VideoError, match="out.mp4: cannot be written .No space left on device.; is the disk full"):
         with VideoWriter(tmp_path / "out.mp4", (72, 128), Fraction(30)) as writer:
             writer.write(picture(0))
             monkeypatch.setattr(writer, "_stream", SimpleNamespace(encode=full))

@@ -205,7 +205,9 @@ def live(
 
 
 @app.command()
-def train(config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="What to train, on what, and how.")]):
+def train(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="What to train, on what, and how.")],
+) -> None:
     """Train a network; a run folder that holds a checkpoint is resumed."""
     from tracknetv5.runtime import keep_freed_memory
 

@@ -56,6 +56,8 @@ class LiveSource:
         self._closed = threading.Event()  # none is wanted
 
     def __enter__(self) -> "LiveSource":
+        if self._closed.is_set():
+            raise RuntimeError(f"{self.source}: is closed; make another LiveSource of it")
         # A daemon: a camera that hangs must not keep the interpreter from exiting.
         self._thread = threading.Thread(target=self._work, name="live-source", daemon=True)
         self._thread.start()

@@ -63,9 +63,7 @@ class HeatmapPredictor:
         if config.height is None:
             raise ValueError(f"{config.model} fills gaps and sees no frames: give it as rectifier of a tracker")
         self.config = config
-        self.step = config.step if step is None else step
-        if not 1 <= self.step <= config.frames:
-            raise ValueError(f"step must lie between 1 and the {config.frames} frames of a window, not {self.step}")
+        self.step = self._checked_step(step)
         self.runtime, self.device = _choose(runtime, device, model)
         if precision not in PRECISIONS:
             raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, not {precision!r}")
@@ -153,6 +151,12 @@ class HeatmapPredictor:
             raise ValueError(f"{self.config.model} has nothing to look into: take weights of tracknet_v5 or its sizes")
         seen = self.model.inspect(*self._inputs([list(self._seen(window, background))]))
         return Inspection(*(None if part is None else part.cpu() for part in seen))
+
+    def _checked_step(self, step: int | None) -> int:
+        step = self.config.step if step is None else step
+        if not 1 <= step <= self.config.frames:
+            raise ValueError(f"step must lie between 1 and the {self.config.frames} frames of a window, not {step}")
+        return step
 
     def _check_background(self, background: np.ndarray | None) -> None:
         if not self.config.background and background is not None:

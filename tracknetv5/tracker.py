@@ -1,5 +1,6 @@
 """BallTracker: weights and a video in, a trajectory out. The only file that joins the stages."""
 
+import copy
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
@@ -70,12 +71,21 @@ class BallTracker(HeatmapPredictor, ModelHubMixin):
         )
         if rectifier is not None and rectifier[1].height is not None:
             raise ValueError(f"{rectifier[1].model} finds balls and fills no gaps: it cannot be the rectifier")
-        self.threshold = config.threshold if threshold is None else threshold
-        if not 0 < self.threshold < 1:
-            raise ValueError(f"threshold must lie between 0 and 1, not {self.threshold}")
+        self.threshold = _checked_threshold(config.threshold if threshold is None else threshold)
         self.rectifier = rectifier
         if rectifier is not None:
             rectifier[0].eval().to(self.device)
+
+    def with_settings(self, *, threshold: float | None = None, step: int | None = None) -> "BallTracker":
+        """A tracker with other settings that shares this one's network; None for what the weights' config says.
+
+        Raises:
+            ValueError: threshold or step out of range.
+        """
+        other = copy.copy(self)
+        other.threshold = _checked_threshold(self.config.threshold if threshold is None else threshold)
+        other.step = self._checked_step(step)
+        return other
 
     @classmethod
     def from_pretrained(
@@ -427,6 +437,12 @@ class BallTracker(HeatmapPredictor, ModelHubMixin):
     def _check_delay(self, delay: int) -> None:
         if not 0 <= delay < self.config.frames:
             raise ValueError(f"delay must lie between 0 and {self.config.frames - 1} frames, not {delay}")
+
+
+def _checked_threshold(threshold: float) -> float:
+    if not 0 < threshold < 1:
+        raise ValueError(f"threshold must lie between 0 and 1, not {threshold}")
+    return float(threshold)
 
 
 def _pictures(frames: Iterable[Shown], waiting: deque[list[Shown]]) -> Iterator[np.ndarray]:

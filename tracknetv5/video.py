@@ -498,7 +498,7 @@ class VideoWriter:
         try:
             yield
         except av.FFmpegError as error:
-            raise VideoError(f"{self.path}: cannot be written ({error.strerror}); is there room on the disk?") from error
+            raise VideoError(f"{self.path}: cannot be written ({error.strerror}); is the disk full?") from error
 
     def __enter__(self) -> "VideoWriter":
         return self

@@ -10,7 +10,7 @@ Labels say by number which frame they are for; frames that have none are not lab
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -94,9 +94,9 @@ def read_clips(root: Path | str, split: str | None = None) -> list[Clip]:
     if (root / "clips.csv").is_file():
         clips = _read_indexed(root)
     elif labels := sorted(root.glob("game*/Clip*/Label.csv")):
-        clips = [_read_tennis(path) for path in labels]
+        clips = [_read(_read_tennis, path) for path in labels]
     elif labels := sorted(root.glob("**/match*/csv/*.csv")):
-        clips = [_read_shuttlecock(path, root) for path in labels]
+        clips = [_read(_read_shuttlecock, path, root) for path in labels]
     else:
         raise DatasetError(
             f"{root}: no labelled clips here: expected clips.csv, gameN/ClipM/Label.csv or matchN/csv/*.csv"
@@ -139,10 +139,22 @@ def _read_indexed(root: Path) -> list[Clip]:
     # As text: a clip may be called 0012, and an empty split is none.
     index = _read_table(root / "clips.csv", ("sport", "clip", "split", "group"), dtype=str, keep_default_na=False)
     for row in index.itertuples():
-        labels = _read_table(root / row.sport / f"{row.clip}.csv", LABELS)
-        source = root / row.sport / f"{row.clip}.mp4"
-        clips.append(_clip(row.clip, row.sport, row.group, row.split, source, labels))
+        clips.append(_read(_read_labels, root / row.sport / f"{row.clip}.csv", row))
     return clips
+
+
+def _read(function: Callable[..., Clip], path: Path, *others) -> Clip:
+    """What `function` makes of a file of labels; what it cannot make sense of is told with the file's name."""
+    try:
+        return function(path, *others)
+    except DatasetError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise DatasetError(f"{path}: {error}: correct the row") from error
+
+
+def _read_labels(path: Path, row: tuple) -> Clip:
+    return _clip(row.clip, row.sport, row.group, row.split, path.with_suffix(".mp4"), _read_table(path, LABELS))
 
 
 def _read_tennis(path: Path) -> Clip:
@@ -213,8 +225,11 @@ def _clip(name: str, sport: str, group: str, split: str, source: Path, labels: p
 
 def _images(folder: Path) -> list[Path]:
     images = [path for path in folder.iterdir() if path.suffix.lower() in (".jpg", ".jpeg", ".png")]
+    images = [path for path in images if not path.name.startswith(".")]  # as some systems leave beside a file
     if not images:
         raise DatasetError(f"{folder}: no images (.jpg, .png)")
+    if named := [path for path in images if not path.stem.isdecimal()]:
+        raise DatasetError(f"{named[0]}: the images of a clip are called by their number: rename or remove it")
     return sorted(images, key=lambda path: int(path.stem))
 
 

@@ -73,8 +73,7 @@ def create_model(name: str, *, pretrained: bool | str | Path | None = None, **ov
 
         return load_model(None if pretrained is True else pretrained, name=name, overrides=overrides)
     cls, defaults = _MODELS[name]
-    try:
-        options = replace(cls.Options(), **(defaults | overrides))
-    except TypeError as error:
-        raise ValueError(f"{name} has no such option: {error}; it has {', '.join(vars(cls.Options()))}") from error
-    return cls(options)
+    known = vars(cls.Options())
+    if unknown := sorted(set(overrides) - set(known)):
+        raise ValueError(f"{name} has no such option: {unknown[0]}; it has {', '.join(known)}")
+    return cls(replace(cls.Options(), **(defaults | overrides)))
