@@ -25,7 +25,6 @@ from tracknetv5.data.erase import erase
 from tracknetv5.data.readers import VISIBLE, Clip
 from tracknetv5.geometry import Letterbox
 from tracknetv5.tracker import BallTracker
-from tracknetv5.video import probe
 
 
 def false_balls(tracker: BallTracker, clip: Clip) -> dict[str, float]:
@@ -37,8 +36,8 @@ def false_balls(tracker: BallTracker, clip: Clip) -> dict[str, float]:
     images, erased = erase(images, truth)
     balls = tracker.link(heatmap for _, heatmap in tracker.heatmaps(images))
     found = np.array([ball is not None for ball in balls])
-    rate = 30.0 if clip.source.is_dir() else float(probe(clip.source).fps)
-    return {"frames": int(erased.sum()), "seconds": float(erased.sum() / rate), "found": int((found & erased).sum())}
+    count = int(erased.sum())
+    return {"frames": count, "seconds": count / clip.fps, "found": int((found & erased).sum())}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -21,7 +21,6 @@ from tracknetv5.data.readers import HIDDEN, VISIBLE, Clip, read_clips
 from tracknetv5.geometry import Letterbox
 from tracknetv5.metrics import SIZE, TOLERANCE
 from tracknetv5.trajectory import GAP, Trajectory
-from tracknetv5.video import probe
 
 SEEN = 6  # frames between two gaps
 BEGINNINGS = 3
@@ -30,10 +29,9 @@ BEGINNINGS = 3
 def labels(clip: Clip) -> Trajectory:
     """A clip's labels as if they had been detected."""
     seen = clip.visibility == VISIBLE
-    rate = 30.0 if clip.source.is_dir() else float(probe(clip.source).fps)
     number = np.arange(len(clip))
     xy = np.where(seen[:, None], clip.xy, np.nan)
-    return Trajectory(number, number / rate, xy, seen.astype(float), np.where(seen, "detected", ""), size=clip.size)
+    return Trajectory(number, number / clip.fps, xy, seen.astype(float), np.where(seen, "detected", ""), size=clip.size)
 
 
 def hidden_and_filled(clips: Iterable[Clip], length: int) -> np.ndarray:

@@ -29,7 +29,6 @@ from tracknetv5.linking import LAG, linked
 from tracknetv5.metrics import SIZE, TOLERANCE, outcomes
 from tracknetv5.tracker import BallTracker
 from tracknetv5.trajectory import Trajectory
-from tracknetv5.video import probe
 from tracknetv5.windows import windows
 
 PRECISION = "float32"  # of all figures but those of speed and latency: on any machine the same
@@ -64,9 +63,8 @@ class Scored:
 
     @cached_property
     def second(self) -> np.ndarray:
-        """(N,) second of footage in which the frame is shown; a folder of images counts as 30 frames a second."""
-        rate = 30.0 if self.clip.source.is_dir() else float(probe(self.clip.source).fps)
-        return (self.frame / rate).astype(int)
+        """(N,) second of footage in which the frame is shown."""
+        return (self.frame / self.clip.fps).astype(int)
 
 
 class SweepingTracker(BallTracker):

@@ -183,7 +183,7 @@ def _experiment_notes(report: Mapping, networks: list[Mapping]) -> list[str]:
         f"Right is within {report['tolerance_px']} px at 512 x 288. Intervals: 95 %, bootstrap over blocks of one "
         "second, those of differences over the same blocks of both; they know nothing of other seeds or venues.",
         f"{hours:.1f} hours of training in all on {report['machine']['cpu']}, {report['machine']['cores']} cores, "
-        f"shared with other work. Versions: {env}. Command: `{report['command']}`.",
+        f"not otherwise idle. Versions: {env}. Command: `{report['command']}`.",
     ]
 
 

@@ -78,8 +78,7 @@ def network(name: str) -> tuple[nn.Module, WeightsConfig, bool]:
     if name in available():
         return *load_weights(resolve(name)), True
     model = create_model(name).eval()
-    background = name == "tracknet_v3"
-    frames = model.options.frames
+    frames, background = model.options.frames, model.takes_background
     # What random weights see is noise, and decoding thousands of blobs is not what the tracker is there for.
     config = WeightsConfig(model=name, options={}, frames=frames, step=frames, background=background, threshold=0.999)
     return model, config, False

@@ -79,7 +79,10 @@ class Window:
 
 
 def window_of(row: int, count: int, length: int = 3) -> int:
-    """First row of the window in which the tracker, at its fastest, sees `row`: the last window is moved back."""
+    """First row of the window that shows `row`: windows in a row from the first frame on, the last one moved back.
+
+    The tracker's windows begin anew at each cut, and leave out repeated pictures; here neither is known.
+    """
     return max(0, min(row // length * length, count - length))
 
 

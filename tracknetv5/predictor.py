@@ -133,7 +133,7 @@ class HeatmapPredictor:
 
     @torch.inference_mode()
     def inspect(self, window: Sequence[np.ndarray], background: np.ndarray | None = None) -> Inspection:
-        """Everything that a V5 network computes for one window, in 32 bits, on the CPU.
+        """Everything that a V5 network computes for one window, in 32 bits, returned on the CPU.
 
         Args:
             window: as many frames as the network takes (`config.frames`), (H, W, 3) uint8 RGB, letterboxed to the

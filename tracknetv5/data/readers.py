@@ -25,6 +25,7 @@ from tracknetv5.video import probe, read_frames
 
 HIDDEN, VISIBLE, UNLABELLED = 0, 1, -1
 EASY, HARD, OCCLUDED = CLASSES = 1, 2, 3  # how well a ball can be seen
+IMAGES_FPS = 30.0
 NO_CLASS = 0  # where the data set does not say
 LABELS = ("Frame", "Visibility", "X", "Y")  # columns of a clip's labels
 FINGERPRINT = 16_384  # bytes at the beginning of a file of footage by which the cache knows it
@@ -69,6 +70,11 @@ class Clip:
             return _read_image(_images(self.source)[0]).shape[:2]
         info = probe(self.source)
         return info.height, info.width
+
+    @cached_property
+    def fps(self) -> float:
+        """Frames a second; IMAGES_FPS of a folder of images, which does not say."""
+        return IMAGES_FPS if self.source.is_dir() else float(probe(self.source).fps)
 
     def images(self, size: tuple[int, int] | None = None) -> Iterator[np.ndarray]:
         """The frames, letterboxed to `size` (height, width) if it is given: (H, W, 3) uint8 RGB."""

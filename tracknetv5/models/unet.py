@@ -35,7 +35,7 @@ class UNetOptions:
             raise ValueError(f'upsample is "bilinear" or "nearest", not {self.upsample!r}')
 
     @property
-    def stride(self) -> int:
+    def multiple(self) -> int:
         """Height and width of an input are multiples of this many pixels."""
         return self.stem * 2 ** (len(self.widths) - 1)
 
@@ -185,9 +185,8 @@ class HeatmapHead(nn.Module):
         return depth_to_space(self.conv(x), self.stem)
 
 
-def check_frames(frames: Tensor, length: int, *, height_multiple: int, width_multiple: int | None = None) -> None:
+def check_frames(frames: Tensor, length: int, *, multiple: int) -> None:
     """Raise ValueError unless `frames` is a (B, length, 3, H, W) float batch whose H and W the model divides."""
-    width_multiple = width_multiple or height_multiple
     if frames.ndim != 5 or frames.shape[1] != length or frames.shape[2] != 3:
         raise ValueError(
             f"expected frames of shape (batch, {length}, 3, height, width), got {tuple(frames.shape)}: "
@@ -196,9 +195,9 @@ def check_frames(frames: Tensor, length: int, *, height_multiple: int, width_mul
     if not frames.is_floating_point():
         raise ValueError(f"expected floating-point frames in [0, 1], got {frames.dtype}: divide 8-bit frames by 255")
     height, width = frames.shape[-2:]
-    if height < height_multiple or width < width_multiple or height % height_multiple or width % width_multiple:
+    if min(height, width) < multiple or height % multiple or width % multiple:
         raise ValueError(
-            f"height and width must be multiples of {height_multiple} and {width_multiple}, got {height} x {width}: "
+            f"height and width must be multiples of {multiple}, got {height} x {width}: "
             "resize or pad the frames (the published size is 288 x 512)"
         )
 

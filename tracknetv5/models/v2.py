@@ -29,7 +29,7 @@ class TrackNetV2(nn.Module):
         """Heatmap logits of each frame.
 
         Args:
-            frames: (B, T, 3, H, W) RGB in [0, 1]; H and W multiples of `options.stride`.
+            frames: (B, T, 3, H, W) RGB in [0, 1]; H and W multiples of `options.multiple`.
 
         Returns:
             Logits (B, T, H, W).
@@ -37,5 +37,5 @@ class TrackNetV2(nn.Module):
         Raises:
             ValueError: the shape or type of `frames` does not fit.
         """
-        check_frames(frames, self.options.frames, height_multiple=self.options.stride)
+        check_frames(frames, self.options.frames, multiple=self.options.multiple)
         return self.head(self.backbone(frames.flatten(1, 2)))

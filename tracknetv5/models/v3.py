@@ -33,7 +33,7 @@ class TrackNetV3(nn.Module):
         """Heatmap logits of each frame.
 
         Args:
-            frames: (B, T, 3, H, W) RGB in [0, 1]; H and W multiples of `options.stride`.
+            frames: (B, T, 3, H, W) RGB in [0, 1]; H and W multiples of `options.multiple`.
             background: (B, 3, H, W) RGB in [0, 1], the median over the clip.
 
         Returns:
@@ -42,6 +42,6 @@ class TrackNetV3(nn.Module):
         Raises:
             ValueError: the shape or type of `frames` or `background` does not fit.
         """
-        check_frames(frames, self.options.frames, height_multiple=self.options.stride)
+        check_frames(frames, self.options.frames, multiple=self.options.multiple)
         check_background(frames, background, self.takes_background)
         return self.head(self.backbone(torch.cat([background, frames.flatten(1, 2)], dim=1)))

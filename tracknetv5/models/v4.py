@@ -33,7 +33,7 @@ class TrackNetV4(nn.Module):
         """Heatmap logits of each frame.
 
         Args:
-            frames: (B, T, 3, H, W) RGB in [0, 1]; H and W multiples of `options.stride`.
+            frames: (B, T, 3, H, W) RGB in [0, 1]; H and W multiples of `options.multiple`.
 
         Returns:
             Logits (B, T, H, W): [f0, A01 * f1, A12 * f2].
@@ -41,5 +41,5 @@ class TrackNetV4(nn.Module):
         Raises:
             ValueError: the shape or type of `frames` does not fit.
         """
-        check_frames(frames, self.options.frames, height_multiple=self.options.stride)
+        check_frames(frames, self.options.frames, multiple=self.options.multiple)
         return gate(self.head(self.backbone(frames.flatten(1, 2))), self.motion(frames))

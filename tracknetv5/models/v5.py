@@ -42,7 +42,7 @@ class TrackNetV5Options(RSTROptions, MotionOptions, UNetOptions):
     @property
     def multiple(self) -> int:
         """Height and width of an input are multiples of this many pixels."""
-        return lcm(self.stride, self.patch) if self.rstr else self.stride
+        return lcm(super().multiple, self.patch) if self.rstr else super().multiple
 
 
 class Inspection(NamedTuple):
@@ -99,7 +99,7 @@ class TrackNetV5(nn.Module):
 
     def inspect(self, frames: Tensor, background: Tensor | None = None) -> Inspection:
         """`forward` with everything it computes on the way; same arguments, same errors."""
-        check_frames(frames, self.options.frames, height_multiple=self.options.multiple)
+        check_frames(frames, self.options.frames, multiple=self.options.multiple)
         check_background(frames, background, self.takes_background)
         fields = attention = residual = against = None
         seen = frames.flatten(1, 2)

@@ -78,7 +78,7 @@ class Trainer:
         self.size = config.data.size or (start.height, start.width)  # pixels of the network's input
         if config.data.crop and any(part > whole for part, whole in zip(config.data.crop, self.size, strict=True)):
             raise ValueError(f"[data] crop must fit into the size {self.size}, not {config.data.crop}")
-        multiple = getattr(model.options, "multiple", model.options.stride)
+        multiple = model.options.multiple
         for name, size in (("size", self.size), ("crop", config.data.crop or self.size)):
             if any(side % multiple for side in size):
                 raise ValueError(f"[data] {name} must be multiples of {multiple} for {config.model.name}, not {size}")
