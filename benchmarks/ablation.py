@@ -11,9 +11,8 @@ from collections.abc import Sequence
 
 from benchmarks.paired import by_group, differences, sport, venue
 from benchmarks.protocols import PRECISION, SweepingTracker, by_frame
-from benchmarks.release import choose_threshold
 from benchmarks.report import ablation_table
-from benchmarks.trainings import V5, experiment, train
+from benchmarks.trainings import V5, choose_threshold, experiment, train
 from tracknetv5.data.readers import Clip
 from tracknetv5.weights import load_weights
 

@@ -8,13 +8,12 @@ What the protocols count is told in benchmarks/protocols.py, what the result hol
 """
 
 import argparse
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.breakdown import KINDS, breakdown, counts, summarise
-from benchmarks.environment import command, versions
+from benchmarks.environment import write_result
+from benchmarks.inputs import describe
 from benchmarks.protocols import (
     PAPER_THRESHOLD,
     PRECISION,
@@ -28,7 +27,7 @@ from benchmarks.protocols import (
     prediction_file,
 )
 from benchmarks.splits import SPLITS
-from tracknetv5.data.readers import UNLABELLED, Clip, read_clips
+from tracknetv5.data.readers import Clip, read_clips
 from tracknetv5.metrics import TOLERANCE
 from tracknetv5.tracker import BallTracker
 
@@ -84,20 +83,6 @@ def _tables(scored: Sequence[Scored]) -> dict:
     rows = {sport: summarise([part for part in scored if part.clip.sport == sport]) for sport in sports}
     by_clip = {part.clip.full_name: counts(part.outcome).as_dict() for part in scored}
     return {"by_sport": rows | {"all": summarise(scored)}, "by_clip": by_clip}
-
-
-def describe(clips: Sequence[Clip]) -> list[dict]:
-    """The clips by name, size and content, so that a figure says what it was measured on."""
-    return [
-        {
-            "clip": clip.full_name,
-            "group": clip.group,
-            "frames": len(clip),
-            "scored": int((clip.visibility != UNLABELLED).sum()),
-            "sha256": "" if clip.source.is_dir() else hashlib.sha256(clip.source.read_bytes()).hexdigest(),
-        }
-        for clip in clips
-    ]
 
 
 def markdown(results: Sequence[dict]) -> str:
@@ -163,16 +148,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (OSError, ValueError) as error:
         parser.error(str(error))
     report = {
-        "command": command(),
-        "env": versions("torch", "numpy", "opencv-python", "av"),
         "tolerance_px": int(TOLERANCE),
         "size": SIZE,
         "split": options.split,
         "data": describe(clips),
         "results": results,
     }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(report, indent=1) + "\n")
+    write_result(options.output, report, "torch", "numpy", "opencv-python", "av")
     print(markdown(results))
 
 

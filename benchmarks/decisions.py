@@ -11,16 +11,15 @@ Milliseconds a frame are medians over the clips of val, of the network and of th
 """
 
 import argparse
-import json
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.accuracy import describe
 from benchmarks.breakdown import summarise
-from benchmarks.environment import command, machine, versions
+from benchmarks.environment import write_result
+from benchmarks.inputs import describe
 from benchmarks.protocols import NONE, PRECISION, SIZE, THRESHOLDS, Scored
 from tracknetv5.data.readers import UNLABELLED, VISIBLE, Clip, read_clips
 from tracknetv5.geometry import Letterbox
@@ -121,16 +120,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 }
             )
     report = {
-        "command": command(),
-        "env": versions("torch", "numpy", "opencv-python", "av"),
-        "machine": machine(),
         "sha256": tracker.config.sha256,
         "thresholds_from": [clip.full_name for clip in training],
         "data": describe(val),
         "ways": rows,
     }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(report, indent=1) + "\n")
+    write_result(options.output, report, "torch", "numpy", "opencv-python", "av")
     print("| heatmaps | decision | threshold | F1 on val (95 %) | network ms a frame | decision ms a frame |")
     print("|---|---|---|---|---|---|")
     for row in rows:

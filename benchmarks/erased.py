@@ -18,9 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.accuracy import describe
-from benchmarks.environment import command, versions
-from benchmarks.inputs import weights_and_footage
+from benchmarks.environment import write_result
+from benchmarks.inputs import describe, weights_and_footage
 from tracknetv5.data.erase import erase
 from tracknetv5.data.readers import VISIBLE, Clip
 from tracknetv5.geometry import Letterbox
@@ -55,8 +54,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rate = round(row["found"] / seconds, 3) if seconds else None
         rows[sport] = row | {"seconds": round(seconds, 2), "false_balls_per_second": rate}
     report = {
-        "command": command(),
-        "env": versions("torch", "numpy", "opencv-python", "av"),
         "sha256": tracker.config.sha256,
         "threshold": tracker.threshold,
         "step": tracker.step,
@@ -64,8 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "data": describe(clips),
         "by_sport": rows,
     }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(report, indent=1) + "\n")
+    write_result(options.output, report, "torch", "numpy", "opencv-python", "av")
     print(json.dumps(rows, indent=1))
 
 

@@ -13,7 +13,6 @@ where it is not, `benchmarks.accuracy` may count otherwise.
 
 import argparse
 import html
-import json
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -23,9 +22,8 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from benchmarks.accuracy import describe
-from benchmarks.environment import command, versions
-from benchmarks.inputs import weights_and_footage
+from benchmarks.environment import write_result
+from benchmarks.inputs import describe, weights_and_footage
 from tracknetv5.data.readers import HIDDEN, OCCLUDED, UNLABELLED, VISIBLE, Clip
 from tracknetv5.draw import heat_overlay
 from tracknetv5.geometry import Letterbox
@@ -211,8 +209,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     (options.output / "index.html").write_text(page(errors, f"Errors of {name}"), encoding="utf-8")
     table["sport"] = table["clip"].str.split("/").str[0]
     report = {
-        "command": command(),
-        "env": versions("torch", "numpy", "opencv-python", "av"),
         "sha256": tracker.config.sha256,
         "threshold": tracker.threshold,
         "step": tracker.step,
@@ -233,7 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for kind, still in (("in flight", False), ("held or at rest", True))
         },
     }
-    (options.output / "errors.json").write_text(json.dumps(report, indent=1) + "\n")
+    write_result(options.output / "errors.json", report, "torch", "numpy", "opencv-python", "av")
     print(pd.DataFrame(report["errors"]).assign(all=lambda counts: counts.sum(axis=1)).to_string())
 
 

@@ -13,7 +13,6 @@ Operations that are no multiply-accumulates have fields of their own, in 10^9 el
 """
 
 import argparse
-import json
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -27,7 +26,7 @@ from fvcore.nn import FlopCountAnalysis
 from fvcore.nn.jit_handles import get_shape
 from torch import nn
 
-from benchmarks.environment import command, versions
+from benchmarks.environment import write_result
 from benchmarks.inputs import SIZE, example
 from benchmarks.published import printed_gflops
 from tracknetv5.models import create_model, list_models
@@ -221,10 +220,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "models": [row | {"published_gflops": printed.get(row["model"])} for row in rows],
         "readings": readings(rows),
         "growth": growth([name for name in CURVE_MODELS if name in options.models]),
-        "env": versions("torch", "fvcore", "thop") | {"command": command()},
     }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_result(options.output, result, "torch", "fvcore", "thop")
     print(markdown(result))
 
 

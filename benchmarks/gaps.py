@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.accuracy import describe
-from benchmarks.environment import command, versions
+from benchmarks.environment import write_result
+from benchmarks.inputs import describe
 from tracknetv5.data.readers import HIDDEN, VISIBLE, Clip, read_clips
 from tracknetv5.geometry import Letterbox
 from tracknetv5.metrics import SIZE, TOLERANCE
@@ -91,15 +91,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (OSError, ValueError) as error:
         parser.error(str(error))
     report = {
-        "command": command(),
-        "env": versions("numpy", "av"),
         "split": options.split,
         "data": describe(clips),
         "by_length": by_length(clips),
         "without_a_ball": without_a_ball(clips),
     }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(report, indent=1) + "\n")
+    write_result(options.output, report, "numpy", "av")
     print(json.dumps({name: report[name] for name in ("by_length", "without_a_ball")}, indent=1))
 
 

@@ -1,6 +1,7 @@
 """What benchmarks take in: weights and footage that a command line names, or zeros where only the shapes matter."""
 
 import argparse
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.protocols import PRECISION
-from tracknetv5.data.readers import Clip, read_clips
+from tracknetv5.data.readers import UNLABELLED, Clip, read_clips
 from tracknetv5.models.inpaint import InpaintNet
 from tracknetv5.tracker import BallTracker
 
@@ -41,3 +42,17 @@ def weights_and_footage(
         return options, tracker, read_clips(options.data, options.split)
     except (OSError, ValueError) as error:
         parser.error(str(error))
+
+
+def describe(clips: Sequence[Clip]) -> list[dict]:
+    """The clips by name, size and content, so that a figure says what it was measured on."""
+    return [
+        {
+            "clip": clip.full_name,
+            "group": clip.group,
+            "frames": len(clip),
+            "scored": int((clip.visibility != UNLABELLED).sum()),
+            "sha256": "" if clip.source.is_dir() else hashlib.sha256(clip.source.read_bytes()).hexdigest(),
+        }
+        for clip in clips
+    ]

@@ -13,8 +13,6 @@ alone. Measure on an idle machine.
 """
 
 import argparse
-import json
-import os
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,9 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.accuracy import describe
 from benchmarks.breakdown import KINDS, summarise
-from benchmarks.environment import command, machine, versions
+from benchmarks.environment import load_average, machine, write_result
+from benchmarks.inputs import describe
 from benchmarks.protocols import by_file, prediction_file
 from tracknetv5.data.readers import Clip, read_clips
 from tracknetv5.runtime import ONNX_PACKAGES, keep_freed_memory
@@ -168,7 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             + [{"delay": delay, "step": step} for delay in DELAYS for step in range(delay + 1, 0, -1)]
         )
     ]
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    load = load_average()
     keep_freed_memory()  # as `tracknetv5 live` does
     try:
         clips = read_clips(options.data, options.split)
@@ -178,13 +176,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     packages = ["torch", "numpy", "opencv-python", "av", *(ONNX_PACKAGES if "onnx" in options.runtime else ())]
     result = {
         "machine": machine() | {"load_at_start": load},
-        "env": versions(*packages) | {"command": command()},
         "split": options.split,
         "data": describe(clips),
         "rows": rows,
     }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_result(options.output, result, *packages)
     print(markdown(rows))
 
 

@@ -19,9 +19,8 @@ import pandas as pd
 from benchmarks import splits
 from benchmarks.paired import by_group, differences, sport
 from benchmarks.protocols import PAPER_THRESHOLD, PRECISION, by_heatmap
-from benchmarks.release import choose_threshold
 from benchmarks.report import leak_table
-from benchmarks.trainings import V5, experiment, train
+from benchmarks.trainings import V5, choose_threshold, experiment, train
 from tracknetv5.data.readers import Clip
 from tracknetv5.tracker import BallTracker
 from tracknetv5.weights import load_weights

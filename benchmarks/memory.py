@@ -6,7 +6,6 @@ The clip is repeated, without encoding it again, until the videos are as long as
 """
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import av
 
-from benchmarks.environment import command, machine, versions
+from benchmarks.environment import write_result
 
 
 def repeated(clip: Path, output: Path, seconds: float) -> int:
@@ -75,9 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             track = [sys.executable, "-m", "tracknetv5", "track", str(video), "--output", folder]
             rows.append({"minutes": minutes, "frames": frames, "peak_mb": round(peak_megabytes(track))})
             print(rows[-1])
-    report = {"command": command(), "machine": machine(), "env": versions("torch", "av", "numpy"), "runs": rows}
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(report, indent=1) + "\n")
+    write_result(options.output, {"runs": rows}, "torch", "av", "numpy")
 
 
 if __name__ == "__main__":

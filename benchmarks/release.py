@@ -14,26 +14,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from torch import nn
-
 from benchmarks.report import RESULTS
+from benchmarks.trainings import LOOK, choose_threshold
 from tracknetv5 import BallTracker
-from tracknetv5.data.readers import Clip, read_clips
-from tracknetv5.training.validate import validate
-from tracknetv5.weights import PRETRAINED, WeightsConfig, load_weights
+from tracknetv5.data.readers import read_clips
+from tracknetv5.weights import PRETRAINED, load_weights
 
-EVERY = 4  # of the training clips, one in so many is enough to choose a threshold
-STEP = 2  # frames between windows: as much overlap as leaves 40 frames a second (two cores with AMX, benchmarks.speed)
 RIGHTS = (
     "Trained on third-party match footage ({sports}) for research; the footage belongs to its broadcasters: check your "
     "rights before commercial use."
 )
-
-
-def choose_threshold(model: nn.Module, config: WeightsConfig, training: Sequence[Clip], cache: Path) -> float:
-    """The threshold that gives the best F1 on one in EVERY of the clips that the network was trained on."""
-    size = (config.height, config.width)
-    return validate(model, training[::EVERY], size=size, cache=cache, step=STEP)["threshold"]
 
 
 def stated_metrics(by_sport: Mapping[str, Mapping]) -> dict[str, dict]:
@@ -56,6 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--cache", default=Path("runs/cache"), type=Path, help="where decoded frames are kept")
     parser.add_argument("--history", required=True, help="what the weights were trained on, and for how long")
     options = parser.parse_args(arguments)
+    output = RESULTS / "accuracy_val.json"
+    if not output.is_relative_to(Path.cwd()):
+        parser.error("to be started in the project's folder, as the recorded command will be")
+    output = output.relative_to(Path.cwd())
 
     model, config = load_weights(options.weights)
     training = read_clips(options.data, "train")
@@ -63,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config = replace(
         config,
         threshold=choose_threshold(model, config, training, options.cache),
-        step=STEP,
+        step=LOOK,
         licence="mit",
         training_data=f"{options.history} {RIGHTS.format(sports=', '.join(trained))}",
         sports=trained,
@@ -72,7 +66,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     folder = PRETRAINED / config.model
     BallTracker(model, config).save_pretrained(folder)
-    output = (RESULTS / "accuracy_val.json").relative_to(Path.cwd())  # as it is to be read in the recorded command
     score = ["--data", str(options.data), "--split", "val", "--weights", config.model, "--output", str(output)]
     subprocess.run([sys.executable, "-m", "benchmarks.accuracy", *score], check=True)
     (result,) = json.loads(output.read_text())["results"]

@@ -24,8 +24,6 @@ ALT = (
     "Left: F1 against the distance that counts as right, 1 to 20 pixels at 512 x 288. Right: precision against recall "
     "as the threshold rises from 0.05 to 0.95"
 )
-
-
 LEARNING = 0.0009  # training loss below which a network of benchmarks.ablation sees more than emptiness
 ABLATION, LEAK = "ablation.json", "leak.json"
 ABLATION_PICTURE, LEAK_PICTURE = "docs/ablation.png", "docs/leak.png"
@@ -307,13 +305,13 @@ def speed_tables() -> str:
             cost = f"{row['peak_memory_mb']:.0f}"
             films.append([row["model"], row["runtime"], row["precision"], str(row["step"]), speed, cost])
         rates = ", ".join(f"{rate} with {n} threads" for n, rate in report["matrix_gflops_per_second"].items())
-        env = ", ".join(f"{name} {number}" for name, number in report["env"].items() if name != "command")
+        env = ", ".join(f"{name} {number}" for name, number in report["env"].items())
         parts += [
             _markdown(rows),
             f"One window of {report['size'][0]} x {report['size'][1]} a pass; medians of {report['repeats']} turns. "
             f"`plain` is the network called as published code calls it; the matrix rate, that of a float32 product in "
             f"GFLOP/s: {rates}. {report['machine']['cpu']}, {report['machine']['cores']} cores. Versions: {env}. "
-            f"Command: `{report['env']['command']}`.",
+            f"Command: `{report['command']}`.",
         ]
         if report["end_to_end"]:
             seconds, video = report["video"]["seconds"], report["video"]["name"]
@@ -326,7 +324,7 @@ def speed_tables() -> str:
             f"windows of `track`. Latency is the time from a frame's coming to its point, and dropped are frames that "
             f"a newer one has replaced before they were looked at: both follow from the time that each frame takes. F1 "
             f"is that of frames which all are looked at: where some are dropped, a live source has less. "
-            f"Command: `{report['env']['command']}`.",
+            f"Command: `{report['command']}`.",
         ]
     return "\n\n".join(parts)
 

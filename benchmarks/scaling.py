@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.environment import command, machine, versions
+from benchmarks.environment import load_average, machine, write_result
 from tracknetv5.video import probe
 
 
@@ -98,19 +98,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--weights", help="folder, .onnx file, Hub id or name; default: the bundled ones")
     parser.add_argument("--output", required=True, type=Path, help="JSON file")
     options = parser.parse_args(arguments)
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    load = load_average()
     try:
         rows = measure(options.video, options.videos, options.processes, options.repeats, options.weights)
     except ValueError as error:
         parser.error(str(error))
     result = {
         "machine": machine() | {"load_at_start": load},
-        "env": versions("torch", "accelerate", "av") | {"command": command()},
         "video": options.video.name,
         "runs": rows,
     }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_result(options.output, result, "torch", "accelerate", "av")
     print("| processes | frames/s | speed-up | same results |\n|---:|---:|---:|---|")
     for row in rows:
         same = "yes" if row["same_results"] else "no"

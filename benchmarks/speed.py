@@ -18,14 +18,10 @@ The file name holds processor, cores and the version of torch. Measure on an idl
 
 import argparse
 import gc
-import json
-import multiprocessing
-import os
 import re
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -35,7 +31,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.environment import command, machine, versions
+from benchmarks.environment import in_own_process, load_average, machine, write_result
 from benchmarks.inputs import SIZE, example
 from tracknetv5.export import cached_onnx
 from tracknetv5.models import create_model, list_models
@@ -131,8 +127,7 @@ def peak_memory(case: Case, setting: Setting) -> float | None:
 
     Python and torch are in it.
     """
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_own_peak, case, setting).result()
+    return in_own_process(_own_peak, case, setting)
 
 
 def _own_peak(case: Case, setting: Setting) -> float | None:
@@ -275,7 +270,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ]
     cases = [Case(*way, batch=batch) for way in ways for batch in options.batch]
     cases += [Case(*way, step=step) for way in ways for step in options.step if way[2] != "plain"]
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    load = load_average()
     packages = ["torch", "numpy", "av", "opencv-python", *(ONNX_PACKAGES if "onnx" in options.runtime else ())]
     try:
         figures = measure(cases, setting, options.repeats)
@@ -283,14 +278,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(str(error))
     result = {
         "machine": machine() | {"load_at_start": load},
-        "env": versions(*packages) | {"command": command()},
         "size": setting.size,
         "video": {"name": setting.video.name, "seconds": setting.seconds},
         "repeats": options.repeats,
     } | figures
     path = options.output if options.output.suffix == ".json" else options.output / file_name()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_result(path, result, *packages)
     print(markdown(result))
 
 

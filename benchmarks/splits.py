@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.environment import command, versions
+from benchmarks.environment import write_result
 
 CLIPS = Path(__file__).parent / "tennis_clips.json"
 RADIUS = 1  # frames on each side of a window's centre
@@ -257,10 +257,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "frames": sum(lengths.values()),
         "windows": len(windows(lengths)),
         "splits": {name: describe(name, lengths, labels) for name in SPLITS},
-        "env": versions("numpy", "pandas") | {"command": command()},
     }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_result(options.output, result, "numpy", "pandas")
     if options.picture:
         from matplotlib.figure import Figure  # only the picture needs it
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.environment import command, machine, versions
-from benchmarks.trainings import V5, in_own_process
+from benchmarks.environment import in_own_process, write_result
+from benchmarks.trainings import V5
 from tracknetv5.models import create_model
 from tracknetv5.runtime import keep_freed_memory
 from tracknetv5.training.loss import weighted_bce
@@ -72,9 +72,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for size, way in rates:
             rates[size, way].append(in_own_process(windows_per_second, SIZES[size], *WAYS[way]))
     report = {
-        "command": command(),
-        "machine": machine(),
-        "env": versions("torch", "numpy"),
         "threads": torch.get_num_threads(),
         "batch": BATCH,
         "rows": [
@@ -82,8 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for (size, way), each in rates.items()
         ],
     }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(report, indent=1) + "\n")
+    write_result(options.output, report, "torch", "numpy")
     print(json.dumps(report["rows"], indent=1))
 
 

@@ -6,24 +6,28 @@ Trainings take hours. Interrupted, they go on where they stopped; what is finish
 import argparse
 import json
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 
 import pandas as pd
+from torch import nn
 
-from benchmarks.accuracy import describe
-from benchmarks.environment import command, machine, versions
+from benchmarks.environment import in_own_process, write_result
+from benchmarks.inputs import describe
 from benchmarks.protocols import SIZE
 from tracknetv5.data.readers import Clip, read_clips
 from tracknetv5.metrics import TOLERANCE
 from tracknetv5.runtime import keep_freed_memory
 from tracknetv5.training.config import TrainConfig, differences, read_config
 from tracknetv5.training.loop import Trainer
+from tracknetv5.training.validate import validate
+from tracknetv5.weights import WeightsConfig
 
 V5 = "tracknet_v5_lite"
 TRAINING = Path(__file__).parent / "training"
+EVERY = 4  # of the training clips, one in so many is enough to choose a threshold
+# Frames between windows: as much overlap as leaves 40 frames a second (two cores with AMX, benchmarks.speed).
+LOOK = 2
 STAGES = (TRAINING / "ablation.toml", TRAINING / "ablation_end.toml")  # each goes on from the weights of the one before
 
 
@@ -64,12 +68,6 @@ def train(name: str, model: str, options: argparse.Namespace, windows: str = "")
     return weights, stages
 
 
-def in_own_process(function: Callable, *arguments):
-    """Call a function in a new process: Accelerate keeps one precision to the end of a process."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(function, *arguments).result()
-
-
 def finish(config: TrainConfig) -> None:
     """One run to its end, or what is left of it.
 
@@ -84,6 +82,12 @@ def finish(config: TrainConfig) -> None:
         keep_freed_memory()  # as `tracknetv5 train` does
         Trainer(config).run()
         finished.touch()
+
+
+def choose_threshold(model: nn.Module, config: WeightsConfig, training: Sequence[Clip], cache: Path) -> float:
+    """The threshold that gives the best F1 on one in EVERY of the clips that the network was trained on."""
+    size = (config.height, config.width)
+    return validate(model, training[::EVERY], size=size, cache=cache, step=LOOK)["threshold"]
 
 
 def experiment(
@@ -111,18 +115,13 @@ def experiment(
     except (OSError, ValueError) as error:
         parser.error(str(error))
     report = {
-        "command": command(),
-        "machine": machine(),
-        "env": versions("torch", "accelerate", "timm", "numpy", "opencv-python", "av"),
         # The command names the network, the data and the folders.
         "configs": {stage.name: _settings(stage) for stage in STAGES},
         "tolerance_px": int(TOLERANCE),
         "size": SIZE,
         "data": {"train": describe(training), "val": describe(val)},
     } | found
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(report, indent=1) + "\n")
-    return report
+    return write_result(options.output, report, "torch", "accelerate", "timm", "numpy", "opencv-python", "av")
 
 
 def _settings(stage: Path) -> dict:
