@@ -7,6 +7,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import pytest
 import torch
+from stand_ins import ball, write_video
 
 from tracknetv5 import create_model
 from tracknetv5.weights import WeightsConfig, save_weights
@@ -28,3 +29,20 @@ def weights(tmp_path_factory):
     model = create_model("tracknet_v5_lite", widths=(16, 16), depths=(1, 1), stem_width=16, dim=16, grid=(4, 8))
     config = WeightsConfig(model="tracknet_v5_lite", options={}, height=64, width=128, threshold=0.3)
     return save_weights(model, tmp_path_factory.mktemp("weights"), config)
+
+
+@pytest.fixture
+def indexed(tmp_path):
+    """Two clips of the `clips.csv` layout; frame 2 has no ball, frame 3 is not labelled."""
+    rows = ["sport,clip,split,group,frames,visible,width,height,fps,source,licence"]
+    for sport, clip, split in (("tennis", "a", "train"), ("padel", "b", "val")):
+        write_video(tmp_path / sport / f"{clip}.mp4")
+        visibility = {2: 0, 3: -1}
+        lines = ["Frame,Visibility,X,Y"]
+        for k in range(12):
+            x, y = ball(k) if visibility.get(k, 1) == 1 else (0, 0)
+            lines.append(f"{k},{visibility.get(k, 1)},{x},{y}")
+        (tmp_path / sport / f"{clip}.csv").write_text("\n".join(lines))
+        rows.append(f"{sport},{clip},{split},court-{clip},12,10,128,72,30,own,MIT")
+    (tmp_path / "clips.csv").write_text("\n".join(rows))
+    return tmp_path

@@ -6,6 +6,8 @@ from fractions import Fraction
 import cv2
 import numpy as np
 import pytest
+from stand_ins import CLIP_SIZE as SIZE
+from stand_ins import ball, picture, write_video
 
 from tracknetv5.data.augment import AugmentOptions, augment
 from tracknetv5.data.dataset import SamplingOptions, WindowDataset
@@ -14,42 +16,7 @@ from tracknetv5.data.targets import disc
 from tracknetv5.geometry import Letterbox
 from tracknetv5.video import VideoWriter
 
-SIZE = (72, 128)
 STILL = AugmentOptions(flip=0, reverse=0, scale=(1, 1), shift=0, brightness=0, colour=0, blur=0, noise=0)
-
-
-def picture(x: float, y: float) -> np.ndarray:
-    image = np.full((*SIZE, 3), 40, np.uint8)
-    cv2.circle(image, (round(x), round(y)), 3, (250, 250, 250), cv2.FILLED)
-    return image
-
-
-def ball(frame: int) -> tuple[float, float]:
-    return 20.0 + 4 * frame, 30.0 + frame
-
-
-def write_video(path, count=12):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with VideoWriter(path, SIZE, Fraction(30)) as writer:
-        for frame in range(count):
-            writer.write(picture(*ball(frame)))
-
-
-@pytest.fixture
-def indexed(tmp_path):
-    """Two clips of the `clips.csv` layout; frame 2 has no ball, frame 3 is not labelled."""
-    rows = ["sport,clip,split,group,frames,visible,width,height,fps,source,licence"]
-    for sport, clip, split in (("tennis", "a", "train"), ("padel", "b", "val")):
-        write_video(tmp_path / sport / f"{clip}.mp4")
-        visibility = {2: 0, 3: -1}
-        lines = ["Frame,Visibility,X,Y"]
-        for k in range(12):
-            x, y = ball(k) if visibility.get(k, 1) == 1 else (0, 0)
-            lines.append(f"{k},{visibility.get(k, 1)},{x},{y}")
-        (tmp_path / sport / f"{clip}.csv").write_text("\n".join(lines))
-        rows.append(f"{sport},{clip},{split},court-{clip},12,10,128,72,30,own,MIT")
-    (tmp_path / "clips.csv").write_text("\n".join(rows))
-    return tmp_path
 
 
 def test_indexed_layout(indexed):

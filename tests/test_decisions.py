@@ -4,15 +4,14 @@ import json
 
 import cv2
 import numpy as np
+from stand_ins import redness
 
 from benchmarks import decisions
-from tests.test_data import indexed  # noqa: F401 (a fixture)
-from tests.test_tracker import redness
 from tracknetv5.data.readers import Clip
 from tracknetv5.heatmaps import Detection
 
 
-def test_every_way_is_scored_at_its_own_threshold(indexed, tmp_path, monkeypatch, weights):  # noqa: F811
+def test_every_way_is_scored_at_its_own_threshold(indexed, tmp_path, monkeypatch, weights):
     decisions.main(["--data", str(indexed), "--weights", str(weights), "--output", str(tmp_path / "out.json")])
     report = json.loads((tmp_path / "out.json").read_text())
     ways = [(row["look"], row["decision"]) for row in report["ways"]]

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from stand_ins import redness
 
 from benchmarks import erased, errors
 from benchmarks.erased import erase, false_balls
 from benchmarks.errors import _cause, looks, resting
-from tests.test_tracker import redness
 from tracknetv5.data.readers import Clip
 from tracknetv5.data.synthetic import write_rally
 from tracknetv5.models import create_model

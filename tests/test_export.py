@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
-from test_runtime import network  # noqa: E402
+from stand_ins import network  # noqa: E402
 
 from tracknetv5 import export  # noqa: E402
 from tracknetv5.cli import app  # noqa: E402

@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 from hub_server import TOKEN, Hub, Repository
-from test_weights import SMALL
+from stand_ins import SMALL
 from typer.testing import CliRunner
 
 from tracknetv5 import BallTracker, WeightsError, create_model

@@ -11,7 +11,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from test_tracker import HEIGHT, WIDTH, images, redness
+from stand_ins import HEIGHT, WIDTH, images, redness
 from typer.testing import CliRunner
 
 from tracknetv5.cli import app

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from stand_ins import images, write
 from typer.testing import CliRunner
 
 from tracknetv5 import BallTracker, many
@@ -147,8 +148,6 @@ def test_old_results_are_not_taken_for_those_of_a_run_that_was_killed(clips, wei
 
 
 def test_the_record_says_what_the_csv_cannot(weights, tmp_path):
-    from test_tracker import images, write
-
     frames, _ = images(5)
     other = [255 - frame for frame in frames]
     write(tmp_path / "joined.mp4", [*frames, frames[-1], *other])

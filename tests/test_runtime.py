@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from stand_ins import network
 from torch import nn
 
 from tracknetv5 import runtime
@@ -17,19 +18,6 @@ from tracknetv5.runtime import OnnxRuntime, TorchRuntime, available_cores, faste
 
 CPU = torch.device("cpu")
 ROOT = Path(__file__).parents[1]
-
-
-def network(name: str, **options) -> nn.Module:
-    """A random network whose norms are far from the identity, as training leaves them."""
-    torch.manual_seed(0)
-    model = create_model(name, **options).eval()
-    for norm in model.modules():
-        if isinstance(norm, nn.BatchNorm2d):
-            norm.running_mean.uniform_(-0.3, 0.3)
-            norm.running_var.uniform_(0.5, 2.0)
-            nn.init.uniform_(norm.weight, 0.5, 1.5)
-            nn.init.uniform_(norm.bias, -0.5, 0.5)
-    return model
 
 
 @torch.inference_mode()

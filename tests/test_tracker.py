@@ -1,12 +1,13 @@
 """From weights and a video to a trajectory. Small networks whose answer is known take the place of trained ones."""
 
 import tracemalloc
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
 import torch
+from stand_ins import HEIGHT, WIDTH, Redness, images, redness, write
 from torch import nn
 
 from tracknetv5.background import median_background
@@ -19,51 +20,6 @@ from tracknetv5.tracker import BallTracker
 from tracknetv5.trajectory import Trajectory
 from tracknetv5.video import VideoError, VideoWriter, read_frames
 from tracknetv5.weights import WeightsConfig, save_weights
-
-HEIGHT, WIDTH = 64, 128
-
-
-@dataclass(frozen=True)
-class RednessOptions:
-    frames: int = 3
-
-
-class Redness(nn.Module):
-    """A network that finds the red ball: logits above 0 where red outweighs blue."""
-
-    def __init__(self, frames: int = 3):
-        super().__init__()
-        self.options = RednessOptions(frames)
-        self.calls = []
-
-    def forward(self, frames: torch.Tensor, background: torch.Tensor | None = None) -> torch.Tensor:
-        self.calls.append((frames, background))
-        return 20 * (frames[:, :, 0] - frames[:, :, 2]) - 5
-
-
-def redness(frames: int = 3, **facts) -> BallTracker:
-    facts = dict(height=HEIGHT, width=WIDTH, step=frames) | facts
-    return BallTracker(Redness(frames), WeightsConfig(model="redness", options={}, frames=frames, **facts))
-
-
-def images(count: int, height: int = HEIGHT, width: int = WIDTH) -> tuple[list[np.ndarray], np.ndarray]:
-    """Grey frames with a red ball, and its centres (count, 2)."""
-    y, x = np.mgrid[:height, :width]
-    times = np.arange(count)
-    centres = np.stack([width * (0.2 + 0.03 * times % 0.6), height * (0.6 - 0.01 * times % 0.3)], 1)
-    frames = []
-    for cx, cy in centres:
-        image = np.full((height, width, 3), 100, np.uint8)
-        image[(x - cx) ** 2 + (y - cy) ** 2 < (height / 10) ** 2] = (255, 60, 60)
-        frames.append(image)
-    return frames, centres
-
-
-def write(path, frames):
-    with VideoWriter(path, frames[0].shape[:2], Fraction(25)) as writer:
-        for frame in frames:
-            writer.write(frame)
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from stand_ins import SMALL
 
 from tracknetv5 import BallTracker, WeightsError, create_model, list_models
 from tracknetv5.card import model_card
@@ -21,8 +22,6 @@ from tracknetv5.weights import (
     round_weights,
     save_weights,
 )
-
-SMALL = dict(widths=(8, 16), depths=(1, 1), stem=4, stem_width=8, dim=8, layers=1, feedforward=16, grid=(2, 4))
 
 
 def small(name: str = "tracknet_v5_lite", **options) -> torch.nn.Module:

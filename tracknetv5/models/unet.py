@@ -35,9 +35,14 @@ class UNetOptions:
             raise ValueError(f'upsample is "bilinear" or "nearest", not {self.upsample!r}')
 
     @property
+    def stride(self) -> int:
+        """Pixels of the input that one of the deepest level stands for, in height and in width."""
+        return self.stem * 2 ** (len(self.widths) - 1)
+
+    @property
     def multiple(self) -> int:
         """Height and width of an input are multiples of this many pixels."""
-        return self.stem * 2 ** (len(self.widths) - 1)
+        return self.stride
 
 
 def depth_to_space(x: Tensor, block: int) -> Tensor:

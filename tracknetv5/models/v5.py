@@ -42,7 +42,7 @@ class TrackNetV5Options(RSTROptions, MotionOptions, UNetOptions):
     @property
     def multiple(self) -> int:
         """Height and width of an input are multiples of this many pixels."""
-        return lcm(super().multiple, self.patch) if self.rstr else super().multiple
+        return lcm(self.stride, self.patch) if self.rstr else self.stride
 
 
 class Inspection(NamedTuple):
