@@ -1,4 +1,4 @@
-"""What a second process gains: `tracknetv5 track` over several videos, alone and by `accelerate launch`.
+"""What a second process gains: `tracknetv5 track` over several videos, alone and by torchrun.
 
     python -m benchmarks.scaling --video CLIP [--videos 4] [--processes 1 2] [--repeats 2] --output FILE.json
 
@@ -30,8 +30,7 @@ def track(videos: Sequence[Path], output: Path, processes: int, weights: str | N
     Raises:
         subprocess.CalledProcessError: it failed.
     """
-    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_machines", "1", "--mixed_precision", "no"]
-    launch += ["--dynamo_backend", "no", "--main_process_port", "0", "--num_processes", str(processes)]
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
     run = [sys.executable, *(launch if processes > 1 else ()), "-m", "tracknetv5", "track", *map(str, videos)]
     run += ["--output", str(output), *(["--weights", weights] if weights else ())]
     threads = max(1, machine()["cores"] // processes)
@@ -108,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "video": options.video.name,
         "runs": rows,
     }
-    write_result(options.output, result, "torch", "accelerate", "av")
+    write_result(options.output, result, "torch", "av")
     print("| processes | frames/s | speed-up | same results |\n|---:|---:|---:|---|")
     for row in rows:
         same = "yes" if row["same_results"] else "no"

@@ -47,14 +47,12 @@ def run(videos, weights, output, *options):
 
 
 def test_two_processes_make_what_one_makes_and_a_bad_file_stops_neither(clips, weights, tmp_path):
-    pytest.importorskip("accelerate")
     bad = tmp_path / "clips" / "bad.mp4"
     bad.write_text("not a video")
     videos = [bad, *clips]  # the process that gets the bad one has another after it
     exactly = ("--precision", "float32")  # on any machine
     assert run(videos, weights, tmp_path / "one", *exactly).exit_code == 1
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
-    command += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "--tee", "3"]
     command += ["-m", "tracknetv5", "track", *map(str, videos)]
     command += ["--output", str(tmp_path / "two"), "--weights", str(weights), *exactly]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
@@ -65,6 +63,7 @@ def test_two_processes_make_what_one_makes_and_a_bad_file_stops_neither(clips, w
     for name in made:
         assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes(), name
     assert done.stdout.count(" -> ") == 3
+    assert {line[:10] for line in done.stdout.splitlines() if " -> " in line} == {"[default0]", "[default1]"}
 
 
 def test_what_is_finished_is_left_alone_and_what_changed_is_done_again(clips, weights, tmp_path, tracked):

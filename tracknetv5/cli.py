@@ -75,8 +75,8 @@ def track(
 ) -> None:
     """Write the trajectory of the ball in each video as CSV: Frame,Visibility,X,Y,Score,Source,Time.
 
-    Videos that were tracked with the same settings before are left alone. Under `accelerate launch -m tracknetv5 track`
-    each process takes its share of the videos.
+    Videos that were tracked with the same settings before are left alone. Under `torchrun -m tracknetv5 track` each
+    process takes its share of the videos.
     """
     from tracknetv5.many import launch, own_device
     from tracknetv5.runtime import keep_freed_memory

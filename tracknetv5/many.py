@@ -26,7 +26,7 @@ PATIENCE = timedelta(days=30)  # for the processes with more or longer videos
 
 @contextmanager
 def launch() -> Iterator[tuple[int, int]]:
-    """(number of this process, processes in all) under `accelerate launch` or torchrun; (0, 1) without.
+    """(number of this process, processes in all) under torchrun; (0, 1) without.
 
     The block ends when it has ended in all processes, unless by an exception: a launcher stops all when one fails.
 
