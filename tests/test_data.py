@@ -84,6 +84,27 @@ def test_missing_footage_and_columns_are_named(indexed):
         read_clips(indexed)
 
 
+def test_a_ball_outside_the_picture_and_a_clip_listed_twice_are_mistakes(indexed, tmp_path):
+    labels, index = indexed / "tennis" / "a.csv", indexed / "clips.csv"
+    rows = labels.read_text()
+    far = (("inf", "without coordinates"), ("99999", r"frame 1 has a ball at \[99999.0, 31.0\]"), ("-50", "-50"))
+    for x, message in far:
+        labels.write_text(rows.replace("\n1,1,24.0,31.0", f"\n1,1,{x},31"))
+        with pytest.raises(DatasetError, match=message):
+            cached_frames(read_clips(indexed)[0], tmp_path / "cache", SIZE)
+    labels.write_text("Frame,Visibility,X,Y\n")
+    with pytest.raises(DatasetError, match="a.mp4: there is none"):
+        read_clips(indexed)
+    labels.write_text(rows)
+    listed = index.read_text()
+    index.write_text(listed + "\ntennis,a,val,court-a,12,10,128,72,30,own,MIT")
+    with pytest.raises(DatasetError, match="tennis/a is there twice"):
+        read_clips(indexed)
+    index.write_text(listed.splitlines()[0])
+    with pytest.raises(DatasetError, match="clips.csv: lists no clip"):
+        read_clips(indexed)
+
+
 def test_labels_belong_to_the_frames_that_they_name(indexed):
     labels = indexed / "tennis" / "a.csv"
     labels.write_text("Frame,Visibility,X,Y\n7,1,70,30\n2,1,20,31\n4,0,0,0")
@@ -101,7 +122,14 @@ def test_labels_belong_to_the_frames_that_they_name(indexed):
 
 @pytest.mark.parametrize(
     ("row", "wrong"),
-    [("x.jpg,1,1,1,0", "NaN"), (",,,,", "NaN"), ("0001.jpg,0,,,", "duplicate"), ("0002.jpg,1,?,2,0", "'.'")],
+    [
+        ("x.jpg,1,1,1,0", "NaN"),
+        (",,,,", "NaN"),
+        ("1,1,1,1,0", "duplicate"),
+        ("0001.jpg,0,,,", "duplicate"),
+        ("0002.jpg,seen,1,1,0", "'seen'"),
+        ("0002.jpg,1,?,2,0", "'.'"),
+    ],
 )
 def test_a_row_that_makes_no_sense_is_told_with_its_file(tmp_path, row, wrong):
     folder = tmp_path / "game1" / "Clip1"

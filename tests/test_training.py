@@ -77,6 +77,7 @@ def test_learning_rate_rises_holds_and_falls():
         ("[data]\nroot='x'\n[optim]\nwindows=1e3", "windows must be a whole number"),
         ("[data]\nroot='x'\n[optim]\nwindows=-1", "windows must be finite and not negative, not -1"),
         ("[data]\nroot='x'\n[optim]\nbatch=0", "batch must be above 0"),
+        ("[data]\nroot='x'\n[optim]\nbatch=8\nwindows=7", "windows must be a batch, 8, or more, not 7"),
         ("[data]\nroot='x'\n[optim]\nbatch=true", "batch must be a whole number, not True"),
         ("[data]\nroot='x'\n[optim]\nrate='1e-3'", "rate must be a number"),
         ("[data]\nroot='x'\n[optim]\nrate=nan", "rate must be finite"),

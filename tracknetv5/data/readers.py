@@ -52,7 +52,7 @@ class Clip:
         count = len(self.visibility)
         if self.xy.shape != (count, 2) or self.difficulty.shape != (count,):
             raise DatasetError(f"{self.source}: {count} labels, but coordinates {self.xy.shape}")
-        if np.isnan(self.xy[self.visibility == VISIBLE]).any():
+        if not np.isfinite(self.xy[self.visibility == VISIBLE]).all():
             raise DatasetError(f"{self.source}: a visible ball without coordinates: label it -1 or give X and Y")
 
     def __len__(self) -> int:
@@ -101,12 +101,17 @@ def read_clips(root: Path | str, split: str | None = None) -> list[Clip]:
         clips = _read_indexed(root)
     elif labels := sorted(root.glob("game*/Clip*/Label.csv")):
         clips = [_read(_read_tennis, path) for path in labels]
-    elif labels := sorted(root.glob("**/match*/csv/*.csv")):
+    elif labels := sorted(root.glob("**/match*/csv/[!.]*.csv")):  # other files are a file system's
         clips = [_read(_read_shuttlecock, path, root) for path in labels]
     else:
         raise DatasetError(
             f"{root}: no labelled clips here: expected clips.csv, gameN/ClipM/Label.csv or matchN/csv/*.csv"
         )
+    if not clips:
+        raise DatasetError(f"{root / 'clips.csv'}: lists no clip")
+    names = [clip.full_name for clip in clips]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise DatasetError(f"{root}: {twice[0]} is there twice, and a clip of two splits would leak: leave one out")
     if split is not None:
         clips = [clip for clip in clips if clip.split == split]
         if not clips:
@@ -166,10 +171,10 @@ def _read_labels(path: Path, row: tuple) -> Clip:
 def _read_tennis(path: Path) -> Clip:
     labels = _read_table(path, ("file name", "visibility", "x-coordinate", "y-coordinate"))
     # "file name" carries the frame's number; rows may start later than 0 and images without a row are not labelled.
-    numbers = labels["file name"].str.extract(r"(\d+)", expand=False).astype(int)
+    numbers = labels["file name"].astype(str).str.extract(r"(\d+)", expand=False).astype(int)
     present = [int(image.stem) for image in _images(path.parent)]
     labels = labels.set_index(numbers.to_numpy()).reindex(present).reset_index(drop=True)
-    stated = labels["visibility"].fillna(UNLABELLED)
+    stated = pd.to_numeric(labels["visibility"]).fillna(UNLABELLED)
     located = labels[["x-coordinate", "y-coordinate"]].notna().all(axis=1)
     labels = pd.DataFrame(
         {
@@ -203,7 +208,7 @@ def _read_table(path: Path, columns: Sequence[str], **options) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         raise DatasetError(f"{path}: not a readable table: {error}") from error
     if missing := [name for name in columns if name not in table]:
-        raise DatasetError(f"{path}: no column {', '.join(missing)}: add it")
+        raise DatasetError(f"{path}: no column {', '.join(missing)}: add it, and part columns by commas")
     return table
 
 
@@ -211,6 +216,8 @@ def _clip(name: str, sport: str, group: str, split: str, source: Path, labels: p
     if not source.exists():
         raise DatasetError(f"{source}: the labels are there, the footage is not: put the clip beside them")
     numbers = labels["Frame"]
+    if labels.empty:
+        raise DatasetError(f"labels of {source}: there is none: add a row for each frame")
     if not pd.api.types.is_integer_dtype(numbers) or numbers.duplicated().any() or (numbers < 0).any():
         raise DatasetError(f"labels of {source}: Frame must count frames from 0, each once: correct the column")
     labels = labels.set_index("Frame").reindex(range(numbers.max() + 1 if len(numbers) else 0))
@@ -218,7 +225,7 @@ def _clip(name: str, sport: str, group: str, split: str, source: Path, labels: p
     if not stated.isin([UNLABELLED, HIDDEN, *CLASSES]).all():
         raise DatasetError(f"labels of {source}: Visibility must be -1, 0, 1, 2 or 3 in every row")
     visibility = stated.clip(upper=VISIBLE).to_numpy(np.int8)
-    xy = labels[["X", "Y"]].to_numpy(np.float64, copy=True)
+    xy = labels[["X", "Y"]].apply(pd.to_numeric).to_numpy(np.float64, copy=True)
     xy[visibility != VISIBLE] = np.nan
     if "Class" in labels:
         difficulty = labels["Class"].fillna(NO_CLASS)
@@ -250,8 +257,17 @@ def cached_frames(clip: Clip, cache: Path, size: tuple[int, int]) -> np.ndarray:
     """The clip's frames at `size`, decoded once: (N, H, W, 3) uint8 RGB, memory-mapped from a file in `cache`.
 
     Raises:
-        DatasetError: the footage has fewer frames than labels, or the file in `cache` is damaged.
+        DatasetError: the footage has fewer frames than labels, a ball lies far outside the picture, or the file in
+            `cache` is damaged.
     """
+    height, width = clip.size
+    # A ball that is seen in part may have its middle outside.
+    if (outside := np.abs(clip.xy / (width, height) - 0.5) > 0.6).any():
+        frame = int(np.flatnonzero(outside.any(axis=1))[0])
+        raise DatasetError(
+            f"labels of {clip.source}: frame {frame} has a ball at {clip.xy[frame].tolist()}, outside the picture of "
+            f"{width} x {height}: correct the row"
+        )
     path = cache_path(clip, cache, size)
     shape = (len(clip), *size, 3)
     if not path.is_file():

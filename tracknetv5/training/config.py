@@ -101,6 +101,8 @@ class TrainConfig:
             )
         if self.optim.precision not in PRECISIONS:
             raise ValueError(f"[optim] precision must be {' or '.join(PRECISIONS)}, not {self.optim.precision!r}")
+        if self.optim.windows < self.optim.batch:
+            raise ValueError(f"[optim] windows must be a batch, {self.optim.batch}, or more, not {self.optim.windows}")
         if self.augment.scale[0] > self.augment.scale[1]:
             raise ValueError(f"[augment] scale must be (least, most), not {self.augment.scale}")
         if (sports := self.sampling.sports) and not any(sports.values()):
