@@ -533,6 +533,20 @@ def test_writer_refuses_what_it_cannot_write(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_colon_in_a_relative_name_is_no_protocol(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with VideoWriter("T12:30.mp4", (72, 128), Fraction(30)) as writer:
+        writer.write(picture(0))
+    assert len(list(read_frames("T12:30.mp4"))) == 1 and probe("T12:30.mp4").width == 128
+    assert [path.name for path in tmp_path.iterdir()] == ["T12:30.mp4"]
+
+
+def test_images_that_the_encoder_refuses_are_an_error_of_the_video(tmp_path):
+    with pytest.raises(VideoError, match="out.mp4: cannot be written .*100000 x 72 pixels may be too many"):
+        VideoWriter(tmp_path / "out.mp4", (72, 100_000), Fraction(30))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_part_without_a_frame_says_so(tmp_path):
     path = encode(tmp_path / "a.mp4", [picture(k) for k in range(6)])
     with pytest.raises(VideoError, match="choose a longer part"):

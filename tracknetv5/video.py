@@ -7,7 +7,7 @@ import queue
 import threading
 import warnings
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, islice
@@ -341,7 +341,8 @@ def open_video(path: Path) -> Iterator[tuple[av.container.InputContainer, av.vid
     if path.stat().st_size == 0:
         raise VideoError(f"{path}: is empty; export or download the video again")
     try:
-        container = av.open(path, metadata_errors="replace")  # titles need not be UTF-8
+        # Absolute: of a relative name, FFmpeg takes what comes before a colon for a protocol. Titles need not be UTF-8.
+        container = av.open(path.absolute(), metadata_errors="replace")
     except av.FFmpegError as error:
         if _index_lost(path):
             raise VideoError(
@@ -438,7 +439,7 @@ class VideoWriter:
 
         Players show the pixels `pixel_aspect` times as wide as they are high.
 
-        Raises VideoError if the file cannot be created.
+        Raises VideoError if the file cannot be created or the images not be encoded.
         """
         self.path = Path(path)
         self.size = size
@@ -447,7 +448,8 @@ class VideoWriter:
         self._written = 0
         self._first_time = 0.0
         self._last_pts = -1
-        self._container = av.open(self._partial, "w", format="mp4", options={"movflags": "+faststart"})
+        options = {"movflags": "+faststart"}
+        self._container = av.open(self._partial.absolute(), "w", format="mp4", options=options)  # as in open_video
         self._stream = self._container.add_stream("libx264", rate=self.fps, options={"preset": "veryfast", "crf": "21"})
         self._stream.pix_fmt = "yuv420p"
         self._stream.height, self._stream.width = (side + side % 2 for side in size)
@@ -460,10 +462,13 @@ class VideoWriter:
         self._scaler = VideoReformatter()
         try:
             self._container.start_encoding()  # creates the file
-        except OSError as error:
-            raise VideoError(
-                f"{self.path}: cannot be written ({error.strerror}); choose an existing, writable folder"
-            ) from error
+        except av.FFmpegError as error:
+            with suppress(OSError):  # of a name that is too long
+                self._partial.unlink()
+            remedy = "choose an existing, writable folder"
+            if not isinstance(error, OSError):  # the encoder's
+                remedy = f"choose images that H.264 can hold, {size[1]} x {size[0]} pixels may be too many"
+            raise VideoError(f"{self.path}: cannot be written ({error.strerror}); {remedy}") from error
 
     def write(self, image: np.ndarray, time: float | None = None) -> None:
         """Append `image` (H, W, 3) uint8 RGB at `time`, seconds on any clock (None: one frame after the last).
