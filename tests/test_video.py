@@ -1,4 +1,5 @@
 import gc
+import os
 import subprocess
 import sys
 import threading
@@ -363,6 +364,22 @@ def test_a_file_that_is_no_video_is_refused_at_once_in_one_line(tmp_path, kind, 
         function(broken(tmp_path, kind))
     message = str(caught.value)
     assert f"{kind}.mp4: {reason}" in message and "; " in message and "\n" not in message
+
+
+def test_a_sequence_of_images_is_no_video_yet(tmp_path):
+    (tmp_path / "notes 2.txt").touch()
+    with pytest.raises(VideoError, match="is a directory; name a video file in it$"):
+        probe(tmp_path)
+    (tmp_path / "0001.JPG").touch()
+    with pytest.raises(VideoError, match="is a directory; name a video file in it or, of its images, first make one"):
+        probe(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without named pipes")
+def test_a_pipe_is_told_from_an_empty_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(VideoError, match="pipe: is a pipe or a device, which is not read; save the video as a file"):
+        probe(tmp_path / "pipe")
 
 
 def test_lost_index(tmp_path, noisy):

@@ -30,6 +30,8 @@ RATE_PACKETS = 60  # how many of them
 TIME_TOLERANCE = 1e-6  # seconds; `start + length` is a float sum, timestamps are rational
 RESTART = 1  # seconds that a timestamp must lie behind the one before if a clock has begun anew
 
+IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+
 # Where each packet is one frame that is shown, with its timestamp: of these, packets can be counted for frames.
 COUNTABLE_CONTAINERS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
 COUNTABLE_CODECS = ("h264", "hevc", "vp9", "av1")
@@ -72,8 +74,8 @@ class Frame:
 def probe(path: str | PathLike) -> VideoInfo:
     """Size, rate and length of a video; decodes its first frame.
 
-    Raises VideoError for a path that is missing, a directory, empty, no video, without a video stream, without its
-    index, or of which no frame decodes.
+    Raises VideoError for a path that is missing, a directory, a pipe, empty, no video, without a video stream, without
+    its index, or of which no frame decodes.
     """
     path = Path(path)
     with open_video(path) as (container, stream):
@@ -337,7 +339,11 @@ def open_video(path: Path) -> Iterator[tuple[av.container.InputContainer, av.vid
     if not path.exists():
         raise VideoError(f"{path}: no such file; check the path")
     if path.is_dir():
-        raise VideoError(f"{path}: is a directory; name a video file in it")
+        numbered = any(file.suffix.lower() in IMAGES for file in path.glob("*[0-9].*"))
+        remedy = " or, of its images, first make one: ffmpeg -framerate 30 -i %04d.png video.mp4" if numbered else ""
+        raise VideoError(f"{path}: is a directory; name a video file in it{remedy}")
+    if not path.is_file():
+        raise VideoError(f"{path}: is a pipe or a device, which is not read; save the video as a file and name that")
     if path.stat().st_size == 0:
         raise VideoError(f"{path}: is empty; export or download the video again")
     try:
