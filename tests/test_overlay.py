@@ -63,6 +63,16 @@ def test_times_are_needed(video):
         write_overlay(video, trajectory, video.with_name("ball.mp4"))
 
 
+def test_a_video_is_not_replaced_by_its_overlay(video):
+    trajectory = Trajectory([0], [0.0], XY[:1], [1.0], ["detected"], SIZE, Fraction(25))
+    video.with_name("link.mp4").symlink_to(video)
+    before = video.read_bytes()
+    for output in (video, video.parent / "." / ".." / video.parent.name / video.name, video.with_name("link.mp4")):
+        with pytest.raises(ValueError, match="is the video itself and would be lost: name another file"):
+            write_overlay(video, trajectory, output)
+    assert video.read_bytes() == before
+
+
 def test_the_shape_of_pixels_is_kept(tmp_path):
     with VideoWriter(tmp_path / "hdv.mp4", SIZE, Fraction(25), Fraction(4, 3)) as writer:
         writer.write(np.full((*SIZE, 3), 90, np.uint8))

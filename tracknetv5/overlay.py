@@ -1,5 +1,6 @@
 """A trajectory drawn over its video, as a file."""
 
+import os
 from collections.abc import Callable
 from os import PathLike
 
@@ -31,10 +32,13 @@ def write_overlay(
 
     Raises:
         VideoError: the video cannot be read or the output cannot be written.
-        ValueError: the trajectory does not know its frames' size, rate and times, or is empty; or the style is unknown.
+        ValueError: the trajectory does not know its frames' size, rate and times, or is empty; the style is unknown; or
+            the output is the video itself.
     """
     if trajectory.size is None or trajectory.fps is None or not len(trajectory) or np.isnan(trajectory.time[0]):
         raise ValueError("an overlay needs a trajectory with frames, their size, rate and times, as `track` returns it")
+    if os.path.exists(output) and os.path.exists(video) and os.path.samefile(video, output):
+        raise ValueError(f"{output}: is the video itself and would be lost: name another file for the overlay")
     time, visible, shot = trajectory.time, trajectory.visible, trajectory.shot
     # The first row of the tail of each row: of its shot, and not too long ago.
     begins = np.maximum(np.searchsorted(shot, shot), np.searchsorted(time, time - TRAIL_SECONDS - TIME_TOLERANCE))
