@@ -108,6 +108,8 @@ def test_a_picture_that_begins_late_has_not_broken(tmp_path):
     [
         (av.error.ExitError(1, "Immediate exit requested"), "scripted: broke after 0.1 s: no data for 10 s"),
         (av.error.ConnectionResetError(104, "Connection reset by peer"), "broke after 0.1 s: Connection reset by peer"),
+        (UnicodeDecodeError("utf-8", b"\xe9", 0, 1, "unexpected end"), "scripted: broke after 0.1 s: 'utf-8' codec"),
+        (MemoryError(), "scripted: broke after 0.1 s: MemoryError;"),
     ],
 )
 def test_a_source_that_breaks_ends_the_points_and_says_why(fault, told):
@@ -163,6 +165,7 @@ def test_what_cannot_be_followed(tmp_path):
     for source, told in (
         (tmp_path / "missing.mp4", "missing.mp4: no such file"),
         ("http://127.0.0.1:9/stream", "cannot be opened"),
+        ("99999999999", "camera 99999999999: cannot be opened; check that it is plugged in"),
     ):
         with pytest.raises(VideoError, match=told):
             LiveSource(source).__enter__()
@@ -231,6 +234,21 @@ def test_an_address_is_read_to_its_end_or_to_where_it_breaks(clip, tmp_path):
         for _ in source.frames(source.size):
             pass
     assert source.received < 60 and "broke after" in source.error
+
+
+def test_a_title_that_is_not_utf8_does_not_end_a_stream(clip, tmp_path):
+    with av.open(str(clip)) as source, av.open(tmp_path / "titled.mkv", "w") as target:
+        target.metadata["title"] = "caf\u00e9s"
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    data = (tmp_path / "titled.mkv").read_bytes()
+    assert data.count("caf\u00e9s".encode()) == 1
+    with served(data.replace("caf\u00e9s".encode(), b"caf\xe9ss")) as address, LiveSource(address) as source:
+        ended(source)
+    assert source.error is None and source.received == FRAMES
 
 
 def test_the_command_prints_points_as_lines_and_the_rest_apart(clip, weights, tmp_path):

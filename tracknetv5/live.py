@@ -99,8 +99,10 @@ class LiveSource:
                     return
         except VideoError as error:
             self.error = str(error)
-        except av.FFmpegError as error:
-            reason = f"no data for {TIMEOUT:g} s" if isinstance(error, av.error.ExitError) else error.strerror
+        except Exception as error:  # belongs to whoever follows, whatever it is
+            reason = " ".join(str(error).split()) or type(error).__name__
+            if isinstance(error, av.FFmpegError):
+                reason = f"no data for {TIMEOUT:g} s" if isinstance(error, av.error.ExitError) else error.strerror
             what = f"broke after {self.seconds:.1f} s" if self.received else "cannot be opened"
             self.error = f"{self.source}: {what}: {reason}; check the address and the connection"
         finally:
@@ -115,7 +117,8 @@ class LiveSource:
                 yield from self._paced(container, stream)
             return
         options = {"rtsp_transport": "tcp"} if self.source.startswith("rtsp") else {}
-        with av.open(self.source, options=options, timeout=TIMEOUT) as container:
+        # Titles need not be UTF-8.
+        with av.open(self.source, options=options, timeout=TIMEOUT, metadata_errors="replace") as container:
             stream = container.streams.best("video")
             if stream is None:
                 raise VideoError(f"{self.source}: has no video stream")
@@ -150,10 +153,14 @@ class LiveSource:
 
 
 def _camera(number: str) -> Iterator[tuple[float, tuple[int, int], Render]]:
-    camera = cv2.VideoCapture(int(number))
+    refused = f"camera {number}: cannot be opened; check that it is plugged in and not in use"
+    try:
+        camera = cv2.VideoCapture(int(number))
+    except cv2.error as error:  # a number beyond all cameras'
+        raise VideoError(refused) from error
     try:
         if not camera.isOpened():
-            raise VideoError(f"camera {number}: cannot be opened; check that it is plugged in and not in use")
+            raise VideoError(refused)
         started = None
         while True:
             good, image = camera.read()
