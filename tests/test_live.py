@@ -1,5 +1,6 @@
 """Live sources hold the newest frame alone, count what came, and end with a word about why."""
 
+import errno
 import json
 import threading
 import time
@@ -262,3 +263,19 @@ def test_the_command_prints_points_as_lines_and_the_rest_apart(clip, weights, tm
     assert f"ball in {sum(row['x'] is not None for row in rows)} of {len(rows)}" in result.stderr
     result = CliRunner().invoke(app, ["live", str(tmp_path / "no.mp4"), "--weights", str(weights)])
     assert result.exit_code == 1 and "no such file" in result.stderr and not result.stdout
+
+
+def test_nobody_reading_on_is_no_error(clip, weights, monkeypatch):
+    def nobody(*_, **__):
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr("tracknetv5.cli.print", nobody, raising=False)
+    result = CliRunner().invoke(app, ["live", str(clip), "--weights", str(weights)])
+    assert result.exit_code == 1 and result.output == ""
+
+
+def test_a_step_that_the_delay_does_not_allow_is_refused(clip, weights):
+    result = CliRunner().invoke(app, ["live", str(clip), "--weights", str(weights), "--step", "3"])
+    assert result.exit_code == 1 and "--step must lie between 1 and the delay + 1, here 2, not 3" in result.stderr
+    options = ["--step", "3", "--delay", "2"]
+    assert CliRunner().invoke(app, ["live", str(clip), "--weights", str(weights), *options]).exit_code == 0

@@ -171,6 +171,8 @@ def live(
     from tracknetv5.runtime import keep_freed_memory
     from tracknetv5.tracker import BallTracker
 
+    if step is not None and step > delay + 1:
+        _fail(f"--step must lie between 1 and the delay + 1, here {delay + 1}, not {step}: or use --delay {step - 1}")
     keep_freed_memory()
     feed, looked, seen, reported, shown = LiveSource(source), 0, 0, 0, time.monotonic()
     try:
@@ -192,6 +194,8 @@ def live(
             if feed.dropped > reported and time.monotonic() > shown + 5:
                 typer.echo(f"{source}: dropped {feed.dropped - reported} frames in the last seconds", err=True)
                 reported, shown = feed.dropped, time.monotonic()
+    except BrokenPipeError:  # nobody reads on, as after `| head`: Typer ends quietly
+        raise
     except (ValueError, OSError) as error:
         _fail(error)
     except KeyboardInterrupt:
