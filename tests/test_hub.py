@@ -1,5 +1,6 @@
 """Weights to and from the Hub: the real huggingface_hub client, in a process of its own, against a loopback server."""
 
+import json
 import multiprocessing
 import os
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import pytest
 import torch
 import yaml
 from hub_server import TOKEN, Hub, Repository
+from huggingface_hub import scan_cache_dir
 from stand_ins import SMALL
 from typer.testing import CliRunner
 
@@ -197,6 +199,37 @@ def test_pull_then_pull_again_without_transfer(hub, client, pushed, tmp_path):
     assert client(list_cached, tmp_path)[-1] == (NAME, "Hub cache", 0.5)
     code, output = client(run, "models")
     assert code == 0 and "LICENCE" in output and "tracknet_v5_lite" in output
+
+
+def cached(folder: Path, name: str, **facts) -> None:
+    """A repository in a cache, whose config says these things."""
+    snapshot = folder / f"models--someone--{name}" / "snapshots" / ("0" * 40)
+    refs = snapshot.parents[1] / "refs"
+    for made in (snapshot, refs):
+        made.mkdir(parents=True)
+    (refs / "main").write_text("0" * 40)
+    config = {"format_version": 1, "model": "tracknet_v5", "options": {}} | facts
+    (snapshot / "config.json").write_text(json.dumps(config))
+    (snapshot / "model.safetensors").touch()
+
+
+def test_repositories_of_others_do_not_end_the_list(tmp_path, monkeypatch):
+    cached(tmp_path, "a", licence=None)
+    cached(tmp_path, "b", metrics={"val": {"f1": "high"}}, licence=["mit"])
+    cached(tmp_path, "c", frames="three")
+    cached(tmp_path, "ours", metrics={"val": {"f1": 0.5}}, licence="mit")
+    monkeypatch.setattr("tracknetv5.hub.scan_cache_dir", lambda _: scan_cache_dir(tmp_path))
+    code, output = run("models")
+    assert code == 0 and "tracknet_v5_lite" in output
+    assert [line.split()[-2:] for line in output.splitlines() if "someone/ours" in line] == [["0.500", "mit"]]
+
+
+def test_a_file_in_the_place_of_the_cache_is_named(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("tracknetv5.hub.scan_cache_dir", lambda _: scan_cache_dir(tmp_path / "file"))
+    code, output = run("models")
+    assert code == 0 and "tracknet_v5_lite" in output
+    assert "warning: the Hub's cache cannot be read: " in output and str(tmp_path / "file") in output
 
 
 def test_another_revision(hub, client, pushed, tmp_path):

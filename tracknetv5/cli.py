@@ -296,13 +296,20 @@ def models() -> None:
     """List the weights that load without a network: those that come with the package and those fetched from the Hub."""
     from tracknetv5.hub import known_weights
     from tracknetv5.models import list_models
+    from tracknetv5.weights import NOT_STATED, WeightsError
 
     rows = [("WEIGHTS", "WHERE", "MODEL", "MB", "F1", "LICENCE")]
-    for known in known_weights():
-        f1 = "not stated" if known.f1 is None else f"{known.f1:.3f}"
-        megabytes = f"{known.size / 1e6:.1f}"
-        rows.append((known.name, known.place, known.config.model, megabytes, f1, known.config.licence))
+    unread = None
+    try:
+        for known in known_weights():
+            f1 = NOT_STATED if known.f1 is None else f"{known.f1:.3f}"
+            facts = known.config.model, f"{known.size / 1e6:.1f}", f1, known.config.licence or NOT_STATED
+            rows.append((known.name, known.place, *map(str, facts)))
+    except WeightsError as error:
+        unread = error
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     typer.echo(f"\nArchitectures, with or without weights: {', '.join(list_models())}")
+    if unread:
+        typer.echo(f"warning: {unread}", err=True)

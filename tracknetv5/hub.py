@@ -103,19 +103,26 @@ class KnownWeights:
 
     @property
     def f1(self) -> float | None:
-        """The overall result of its metrics, if there is one."""
+        """The overall result of its metrics, if there is one and it is a number: configs of others may say anything."""
         figures = next(iter(self.config.metrics.values()), {})
-        return figures.get("f1") if isinstance(figures, dict) else None
+        f1 = figures.get("f1") if isinstance(figures, dict) else None
+        return f1 if isinstance(f1, int | float) else None
 
 
 def known_weights(cache_dir: Path | str | None = None) -> Iterator[KnownWeights]:
-    """Bundled weights, then those of our format in the Hub's cache."""
+    """Bundled weights, then those of our format in the Hub's cache.
+
+    Raises:
+        WeightsError: after the bundled ones, if there is something else where the cache should be.
+    """
     for name in available():
         yield _known(name, "bundled", PRETRAINED / name)
     try:
         repositories = scan_cache_dir(cache_dir).repos
     except CacheNotFound:
         return
+    except (ValueError, OSError) as error:  # a file, or a folder that may not be read
+        raise WeightsError(f"the Hub's cache cannot be read: {error}") from error
     for repository in sorted(repositories, key=lambda each: each.repo_id):
         for revision in sorted(repository.revisions, key=lambda each: each.last_modified):
             at = "" if "main" in revision.refs else f"@{min(revision.refs, default=revision.commit_hash)}"
