@@ -103,6 +103,78 @@ def test_a_table_of_others_is_not_written_over(clips, weights, tmp_path, tracked
     assert labels.read_text() == "Frame,Visibility,X,Y\n0,0,0,0\n" and tracked == ["a", "c"]
 
 
+@pytest.mark.parametrize("second", ["cam2/a.mp4", "cam1/a.mov"])
+def test_another_video_of_the_same_name_does_not_take_its_place(clips, weights, tmp_path, tracked, second):
+    first, second = tmp_path / "cam1" / "a.mp4", tmp_path / second
+    for video in (first, second):
+        video.parent.mkdir(exist_ok=True)
+        shutil.copy2(clips[0], video)  # as large and as old
+    assert run([first], weights, tmp_path / "out").exit_code == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    result = run([second], weights, tmp_path / "out")
+    assert result.exit_code == 1 and tracked == ["a"]
+    told = f"error: {second}: {tmp_path / 'out' / 'a_track.json'} is there and was made from {first}: choose another"
+    assert result.stderr.startswith(told)
+    assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    first.rename(tmp_path / "elsewhere.mp4")
+    assert run([second], weights, tmp_path / "out").exit_code == 0
+
+
+def test_a_video_that_was_moved_is_still_finished(clips, weights, tmp_path, tracked):
+    assert run(clips, weights, tmp_path / "out").exit_code == 0
+    moved = [path.rename(tmp_path / path.name) for path in clips]
+    assert run(moved, weights, tmp_path / "out").exit_code == 0 and tracked == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("text", ['[{"mine": 1}]', '{"files": ["a.csv"]}', "my notes", b"\xff\xfe", '{"mine": ['])
+def test_a_record_of_others_is_not_taken_for_one_of_ours(clips, weights, tmp_path, tracked, text):
+    mine = tmp_path / "out" / "a_track.json"
+    mine.parent.mkdir()
+    mine.write_bytes(text if isinstance(text, bytes) else text.encode())
+    before = mine.read_bytes()
+    mine.with_name("a.csv").write_text("mine")
+    for _ in range(2):  # with a table of the user and without
+        result = run(clips[:2], weights, tmp_path / "out")
+        assert result.exit_code == 1 and f"{mine} is there and was not made from it: choose another" in result.stderr
+        assert mine.read_bytes() == before
+        mine.with_name("a.csv").unlink(missing_ok=True)
+    assert tracked == ["b"]
+
+
+@pytest.mark.parametrize("left", [0, 150, -3])
+def test_a_record_that_a_crash_cut_off_is_made_anew(clips, weights, tmp_path, tracked, left):
+    assert run(clips[:1], weights, tmp_path / "out").exit_code == 0
+    record = tmp_path / "out" / "a_track.json"
+    whole = record.read_bytes()
+    record.write_bytes(whole[:left])
+    assert run(clips[:1], weights, tmp_path / "out").exit_code == 0
+    assert record.read_bytes() == whole and tracked == ["a", "a"]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a_track.json", "a_ball.mp4"])
+def test_results_that_cannot_be_written_are_refused_before_the_tracking(clips, weights, tmp_path, tracked, name):
+    (tmp_path / "out" / name).mkdir(parents=True)
+    result = run(clips[:2], weights, tmp_path / "out", "--overlay")
+    assert result.exit_code == 1 and tracked == ["b"]
+    assert "cannot be written (Is a directory); choose another --output" in result.stderr
+
+
+def test_a_name_that_is_too_long_does_not_stop_the_others(clips, weights, tmp_path, tracked):
+    long = clips[0].rename(clips[0].with_name("a" * 245 + ".mp4"))
+    result = run([long, *clips[1:]], weights, tmp_path / "out")
+    assert result.exit_code == 1 and tracked == ["b", "c"]
+    assert "cannot be written (File name too long); give the video a shorter name" in result.stderr
+
+
+@pytest.mark.parametrize("output", ["file", "file/out"])
+def test_an_output_that_cannot_be_a_folder_is_one_sentence(clips, weights, tmp_path, output):
+    (tmp_path / "file").touch()
+    result = run(clips, weights, tmp_path / output)
+    assert result.exit_code == 1 and len(result.stderr.splitlines()) == 1
+    assert result.stderr.startswith(f"error: {tmp_path / output}: cannot be a folder for the results (")
+    assert result.stderr.endswith("; choose another --output\n")
+
+
 def test_a_file_that_grew_while_it_was_tracked_is_done_again(clips, weights, tmp_path, tracked, monkeypatch):
     fill_gaps = many.Trajectory.fill_gaps
     with monkeypatch.context() as patch:

@@ -100,7 +100,10 @@ def track(
                 threshold=threshold,
                 step=step,
             )
-            output.mkdir(parents=True, exist_ok=True)
+            try:
+                output.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                _fail(f"{output}: cannot be a folder for the results ({error.strerror}); choose another --output")
             done = [_track_one(tracker, video, output, fill_gaps, overlay) for video in videos[rank::processes]]
     except (ValueError, OSError) as error:
         _fail(error)
@@ -114,32 +117,30 @@ def _track_one(tracker: "BallTracker", video: Path, output: Path, fill_gaps: int
     from tracknetv5.overlay import write_overlay
     from tracknetv5.video import VideoWarning
 
-    record = Record(video, output, tracker, {"fill_gaps": fill_gaps})
-    files = [output / f"{video.stem}.csv"] + ([output / f"{video.stem}_ball.mp4"] if overlay else [])
+    table, film = output / f"{video.stem}.csv", output / f"{video.stem}_ball.mp4"
+    files = [table, film] if overlay else [table]
+    record = Record(video, files, tracker, {"fill_gaps": fill_gaps})
     named = ", ".join(map(str, files))
     if record.finished(files):
         typer.echo(f"{video}: already tracked with these settings -> {named}")
         return True
-    if foreign := record.foreign(files):
-        typer.echo(f"error: {video}: {foreign} is there and was not made from it: choose another --output", err=True)
-        return False
     line = _ProgressLine(video.name)
     try:
+        record.check()
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", VideoWarning)
             trajectory = tracker.track(video, fill_gaps=fill_gaps, progress=line)
             rate = line.rate
-            record.begin(files)
-            write_whole(files[0], trajectory.to_csv)
+            told = list(dict.fromkeys(str(item.message) for item in caught if item.category is VideoWarning))
+            record.begin()
+            write_whole(table, trajectory.to_csv)
             if overlay:
-                write_overlay(video, trajectory, files[1])
-        # The overlay decodes the file again and would give the same warning twice.
-        told = dict.fromkeys(str(item.message) for item in caught if issubclass(item.category, VideoWarning))
-        record.finish(files, trajectory, list(told))
+                write_overlay(video, trajectory, film)  # decodes the file again, and gives the same warnings
+        record.finish(files, trajectory, told)
     except (ValueError, OSError) as error:  # this video's fault: settings were checked when the tracker was made
         line.clear()
         reason = str(error)
-        typer.echo(f"error: {reason}" if str(video) in reason else f"error: {video}: {reason}", err=True)
+        typer.echo(f"error: {reason}" if reason.startswith(str(video)) else f"error: {video}: {reason}", err=True)
         return False
     line.clear()
     for message in told:

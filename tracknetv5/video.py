@@ -432,7 +432,7 @@ class VideoWriter:
     """Writes RGB frames as H.264, yuv420p (BT.709), MP4 with the index in front: it plays in browsers.
 
     A context manager. The file appears under its name only when the block ends without an exception; until then it is
-    `<name>.part`. An odd height or width is padded by repeating the last row or column, which H.264 needs even.
+    `.<name>.part`. An odd height or width is padded by repeating the last row or column, which H.264 needs even.
 
     with VideoWriter("out.mp4", (720, 1280), Fraction(30000, 1001)) as writer:
         writer.write(image)
@@ -450,7 +450,7 @@ class VideoWriter:
         self.path = Path(path)
         self.size = size
         self.fps = Fraction(fps).limit_denominator(1001)  # a mean rate may be a ratio of huge numbers
-        self._partial = self.path.with_name(self.path.name + ".part")
+        self._partial = self.path.with_name(f".{self.path.name}.part")
         self._written = 0
         self._first_time = 0.0
         self._last_pts = -1
