@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 from tracknetv5 import BallTracker, many
 from tracknetv5.cli import app
 from tracknetv5.data.synthetic import write_rally
+from tracknetv5.draw import draw_ball
+from tracknetv5.video import VideoError
 
 SIZE = (64, 128)
 
@@ -69,11 +71,12 @@ def test_two_processes_make_what_one_makes_and_a_bad_file_stops_neither(clips, w
 def test_what_is_finished_is_left_alone_and_what_changed_is_done_again(clips, weights, tmp_path, tracked):
     weights = shutil.copytree(weights, tmp_path / "weights")
 
-    def again(*options) -> str:
+    def again(*options, drawn: int = 0) -> str:
         tracked.clear()
         result = run(clips, weights, tmp_path / "out", *options)
         assert result.exit_code == 0, result.output
         assert result.stdout.count("already tracked") == 3 - len(tracked)
+        assert result.stdout.count("overlay drawn") == drawn
         return "".join(tracked)
 
     assert again() == "abc"
@@ -87,9 +90,9 @@ def test_what_is_finished_is_left_alone_and_what_changed_is_done_again(clips, we
     assert again() == "c"
     write_rally(clips[0], frames=9, size=SIZE, seed=7)
     assert again() == "a"
-    assert again("--overlay") == "abc"
+    assert again("--overlay", drawn=3) == ""
     assert again() == again("--overlay") == ""
-    assert again("--threshold", 0.4) == again("--overlay", "--threshold", 0.4) == "abc"
+    assert again("--threshold", 0.4) == "abc" and again("--overlay", "--threshold", 0.4, drawn=3) == ""
     config = json.loads((weights / "config.json").read_text())
     (weights / "config.json").write_text(json.dumps(config | {"channel_order": "BGR"}))
     assert again("--threshold", 0.4) == "abc"
@@ -173,6 +176,27 @@ def test_an_output_that_cannot_be_a_folder_is_one_sentence(clips, weights, tmp_p
     assert result.exit_code == 1 and len(result.stderr.splitlines()) == 1
     assert result.stderr.startswith(f"error: {tmp_path / output}: cannot be a folder for the results (")
     assert result.stderr.endswith("; choose another --output\n")
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt, VideoError("is the disk full?")])
+def test_a_stop_while_an_overlay_is_drawn_does_not_cost_the_tracking(
+    clips, weights, tmp_path, tracked, monkeypatch, fault
+):
+    assert run(clips[:1], weights, tmp_path / "whole", "--overlay").exit_code == 0
+    with monkeypatch.context() as patch:
+        patch.setattr("tracknetv5.overlay.draw_ball", lambda *_: (_ for _ in ()).throw(fault))
+        assert run(clips[:1], weights, tmp_path / "out", "--overlay").exit_code != 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.csv", "a_track.json"]
+    tracked.clear()
+    drawn = []
+    with monkeypatch.context() as patch:
+        patch.setattr("tracknetv5.overlay.draw_ball", lambda *what: drawn.append(what) or draw_ball(*what))
+        result = run(clips[:1], weights, tmp_path / "out", "--overlay")
+    assert result.exit_code == 0 and tracked == [] and len(drawn) == 6
+    assert "a.mp4: already tracked with these settings, overlay drawn -> " in result.stdout
+    whole, out = ({path.name: path for path in (tmp_path / name).iterdir()} for name in ("whole", "out"))
+    assert list(whole) and set(whole) == set(out)
+    assert all(whole[name].read_bytes() == out[name].read_bytes() for name in ("a.csv", "a_track.json"))
 
 
 def test_a_file_that_grew_while_it_was_tracked_is_done_again(clips, weights, tmp_path, tracked, monkeypatch):

@@ -124,17 +124,22 @@ def _track_one(tracker: "BallTracker", video: Path, output: Path, fill_gaps: int
     if record.finished(files):
         typer.echo(f"{video}: already tracked with these settings -> {named}")
         return True
+    lacks_overlay = record.finished([table])
     line = _ProgressLine(video.name)
     try:
         record.check()
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", VideoWarning)
-            trajectory = tracker.track(video, fill_gaps=fill_gaps, progress=line)
-            rate = line.rate
-            told = list(dict.fromkeys(str(item.message) for item in caught if item.category is VideoWarning))
-            record.begin()
-            write_whole(table, trajectory.to_csv)
+            if lacks_overlay:
+                trajectory, told = record.tracked()
+            else:
+                trajectory = tracker.track(video, fill_gaps=fill_gaps, progress=line)
+                rate = line.rate
+                told = list(dict.fromkeys(str(item.message) for item in caught if item.category is VideoWarning))
+                record.begin()
+                write_whole(table, trajectory.to_csv)
             if overlay:
+                record.finish([table], trajectory, told)  # a stop while drawing does not cost the tracking
                 write_overlay(video, trajectory, film)  # decodes the file again, and gives the same warnings
         record.finish(files, trajectory, told)
     except (ValueError, OSError) as error:  # this video's fault: settings were checked when the tracker was made
@@ -145,6 +150,9 @@ def _track_one(tracker: "BallTracker", video: Path, output: Path, fill_gaps: int
     line.clear()
     for message in told:
         typer.echo(f"warning: {message}", err=True)
+    if lacks_overlay:
+        typer.echo(f"{video}: already tracked with these settings, overlay drawn -> {named}")
+        return True
     facts = [f"ball in {int(trajectory.visible.sum())} of {len(trajectory)} frames"]
     facts += [f"{len(trajectory.cuts)} camera cuts"] if trajectory.cuts else []
     facts += [f"{len(trajectory.repeats)} repeated frames"] if trajectory.repeats else []
