@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -197,6 +198,25 @@ def test_a_stop_while_an_overlay_is_drawn_does_not_cost_the_tracking(
     whole, out = ({path.name: path for path in (tmp_path / name).iterdir()} for name in ("whole", "out"))
     assert list(whole) and set(whole) == set(out)
     assert all(whole[name].read_bytes() == out[name].read_bytes() for name in ("a.csv", "a_track.json"))
+
+
+def test_sigterm_leaves_nothing_half_written(clips, weights, tmp_path, monkeypatch):
+    def ignored(*_):
+        pass
+
+    def terminated(trajectory, path):
+        path.write_text("half")
+        signal.raise_signal(signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, ignored)  # so that only the run that is tested can end by it
+    try:
+        monkeypatch.setattr(many.Trajectory, "to_csv", terminated)
+        result = run(clips, weights, tmp_path / "out")
+        assert signal.getsignal(signal.SIGTERM) is ignored
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert result.exit_code == 128 + signal.SIGTERM
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a_track.json"]
 
 
 def test_a_file_that_grew_while_it_was_tracked_is_done_again(clips, weights, tmp_path, tracked, monkeypatch):

@@ -2,9 +2,12 @@
 
 import json
 import os
+import signal
 import sys
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -104,11 +107,22 @@ def track(
                 output.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 _fail(f"{output}: cannot be a folder for the results ({error.strerror}); choose another --output")
-            done = [_track_one(tracker, video, output, fill_gaps, overlay) for video in videos[rank::processes]]
+            with _terminated_cleanly():
+                done = [_track_one(tracker, video, output, fill_gaps, overlay) for video in videos[rank::processes]]
     except (ValueError, OSError) as error:
         _fail(error)
     if not all(done):
         raise typer.Exit(1)
+
+
+@contextmanager
+def _terminated_cleanly() -> Iterator[None]:
+    """SIGTERM raises SystemExit within, as Ctrl-C raises KeyboardInterrupt: what is half written is removed."""
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _track_one(tracker: "BallTracker", video: Path, output: Path, fill_gaps: int, overlay: bool) -> bool:
