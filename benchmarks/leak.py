@@ -85,7 +85,7 @@ def leak(training: Sequence[Clip], val: Sequence[Clip], options: argparse.Namesp
 
 
 def write_windows(windows: splits.Windows, lengths: Mapping[str, int], path: Path) -> None:
-    """Write a list of windows that a training can be kept to (`SamplingOptions.windows`)."""
+    """Write a list of windows that a training can be kept to (`SamplingOptions.window_list`)."""
     names = np.array(splits.path_order(lengths))
     path.parent.mkdir(parents=True, exist_ok=True)
     pd.DataFrame({"clip": names[windows[:, 0]], "centre": windows[:, 1]}).to_csv(path, index=False)

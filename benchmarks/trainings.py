@@ -50,7 +50,7 @@ def train(name: str, model: str, options: argparse.Namespace, windows: str = "")
             config,
             data=replace(config.data, root=str(options.data), cache=str(options.cache)),
             model=replace(config.model, name=model, init=str(weights)),
-            sampling=replace(config.sampling, windows=windows),
+            sampling=replace(config.sampling, window_list=windows),
             output=replace(config.output, folder=str(options.runs / name / stage.stem)),
         )
         print(f"{name}: {stage.name}", flush=True)

@@ -506,7 +506,7 @@ def test_listed_windows_and_no_others_are_drawn(indexed, tmp_path):
     listing = tmp_path / "windows.csv"
     listing.write_text("\n".join(["clip,centre", *(f"{name},{centre}" for centre in (1, 4, 10)), "elsewhere/x,3"]))
     (tmp_path / "frames.csv").write_text(f"clip,frame,outcome\n{name},4,fn\n{name},5,fn\n")  # 5 is no centre
-    sampling = SamplingOptions(windows=str(listing), errors=str(tmp_path / "frames.csv"), extra=2.0)
+    sampling = SamplingOptions(window_list=str(listing), errors=str(tmp_path / "frames.csv"), extra=2.0)
     dataset = make_dataset(indexed, tmp_path, count=200, augmentation=STILL, sampling=sampling)
     assert [clip.name for clip in dataset.clips] == [clips[0].name]
     frames = dataset.frames[0].transpose(0, 3, 1, 2)
@@ -527,12 +527,12 @@ def test_listed_windows_and_no_others_are_drawn(indexed, tmp_path):
 def test_faults_in_a_list_of_windows_are_named(indexed, tmp_path, rows, message):
     (tmp_path / "windows.csv").write_text(f"clip,centre\n{rows}\n")
     with pytest.raises(ValueError, match=message):
-        make_dataset(indexed, tmp_path, sampling=SamplingOptions(windows=str(tmp_path / "windows.csv")))
+        make_dataset(indexed, tmp_path, sampling=SamplingOptions(window_list=str(tmp_path / "windows.csv")))
 
 
 def test_listed_windows_have_no_strides(indexed, tmp_path):
     with pytest.raises(ValueError, match="leave out `strides`"):
-        make_dataset(indexed, tmp_path, sampling=SamplingOptions(windows="any.csv", strides=(0.5, 0.5)))
+        make_dataset(indexed, tmp_path, sampling=SamplingOptions(window_list="any.csv", strides=(0.5, 0.5)))
 
 
 def test_every_frame_of_a_clip_is_drawn_at_every_place_of_a_window(indexed, tmp_path):

@@ -50,7 +50,7 @@ def test_loss_of_extreme_logits_is_finite():
 
 
 def test_learning_rate_rises_holds_and_falls():
-    options = OptimOptions(windows=1000, batch=10, rate=1.0, warmup=100, decay=200)
+    options = OptimOptions(windows=1000, batch=10, learning_rate=1.0, warmup=100, decay=200)
     rates = [learning_rate(windows, options) for windows in range(0, 1000, 10)]
     assert rates[0] == pytest.approx(0.1) and rates[9:81] == [1.0] * 72
     assert learning_rate(900, options) == pytest.approx(0.5) and learning_rate(1000, options) == 0
@@ -79,8 +79,8 @@ def test_learning_rate_rises_holds_and_falls():
         ("[data]\nroot='x'\n[optim]\nbatch=0", "batch must be above 0"),
         ("[data]\nroot='x'\n[optim]\nbatch=8\nwindows=7", "windows must be a batch, 8, or more, not 7"),
         ("[data]\nroot='x'\n[optim]\nbatch=true", "batch must be a whole number, not True"),
-        ("[data]\nroot='x'\n[optim]\nrate='1e-3'", "rate must be a number"),
-        ("[data]\nroot='x'\n[optim]\nrate=nan", "rate must be finite"),
+        ("[data]\nroot='x'\n[optim]\nlearning_rate='1e-3'", "learning_rate must be a number"),
+        ("[data]\nroot='x'\n[optim]\nlearning_rate=nan", "learning_rate must be finite"),
         ("[data]\nroot='x'\n[optim]\nema=1.5", "ema must be at most 1"),
         ("[data]\nroot='x'\n[optim]\nprecision='half'", "precision must be no or bf16 or fp16, not 'half'"),
         ("[data]\nroot='x'\n[model]\noptions=[1]", r"\[model\] options must be a table"),
@@ -101,10 +101,10 @@ def test_faults_in_a_config_are_named(tmp_path, text, message):
 
 
 def test_whole_numbers_are_numbers(tmp_path):
-    text = "[data]\nroot='x'\nsplit='train'\ncrop=[32, 64]\n[optim]\nrate=1\n[sampling]\nsports={padel=1, tennis=0.5}"
+    text = "[data]\nroot='x'\nsplit='train'\ncrop=[32, 64]\n[optim]\nlearning_rate=1\n[sampling]\nsports={padel=1, tennis=0.5}"
     (tmp_path / "run.toml").write_text(text)
     config = read_config(tmp_path / "run.toml")
-    assert (config.optim.rate, config.data.crop, config.sampling.sports["padel"]) == (1, (32, 64), 1)
+    assert (config.optim.learning_rate, config.data.crop, config.sampling.sports["padel"]) == (1, (32, 64), 1)
 
 
 def test_the_committed_configurations_are_read():
@@ -135,7 +135,7 @@ def write_config(folder, rallies, name, windows):
         root = "{rallies}"
         cache = "{rallies / "cache"}"
         split = "train"
-        validate = "val"
+        validation_split = "val"
         size = [32, 64]
         [model]
         name = "tracknet_v5_lite"
@@ -147,8 +147,8 @@ def write_config(folder, rallies, name, windows):
         workers = 0
         [output]
         folder = "{folder / name}"
-        log = 2
-        save = 4
+        log_every = 2
+        save_every = 4
         """
     )
     return read_config(path)
@@ -195,7 +195,7 @@ def test_a_run_of_another_config_is_not_gone_on_with(tmp_path, rallies):
     Trainer(config).run()
     for change in (
         {"augment": replace(config.augment, scenery=0.5)},
-        {"sampling": replace(config.sampling, windows=str(tmp_path / "list.csv"))},  # [optim] windows may change
+        {"sampling": replace(config.sampling, window_list=str(tmp_path / "list.csv"))},  # [optim] windows may change
     ):
         (tmp_path / "list.csv").write_text("clip,frame\n")
         (tmp_path / "run" / "config.json").write_text(json.dumps(stated))
@@ -211,7 +211,7 @@ def test_a_run_of_another_config_is_not_gone_on_with(tmp_path, rallies):
 @pytest.mark.parametrize("saves", [0, 1])
 def test_what_was_noted_after_the_checkpoint_is_not_there_twice(tmp_path, rallies, monkeypatch, saves):
     config = write_config(tmp_path, rallies, "killed", 8)
-    config = replace(config, output=replace(config.output, validate=3))
+    config = replace(config, output=replace(config.output, validate_every=3))
     save, saved = Trainer.save, []
 
     def killed(self):
@@ -372,7 +372,7 @@ def test_labels_are_excluded_from_training_alone(tmp_path, rallies):
     listing.write_text("clip,frame\ntennis/a,2\ntennis/b,2\n")
     config = write_config(tmp_path, rallies, "excluded", 4)
     by_split = replace(config.data, exclude=str(listing))
-    by_group = replace(by_split, split="", validate="", hold_out=("court-b",))
+    by_group = replace(by_split, split="", validation_split="", hold_out=("court-b",))
     for data in (by_split, by_group, replace(by_split, split="")):  # what is validated on is never trained on
         (training,), (held_out,) = _divide(replace(config, data=data))
         assert (training.name, held_out.name) == ("a", "b")

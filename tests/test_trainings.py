@@ -33,8 +33,8 @@ windows = 12
 batch = 4
 workers = 0
 [output]
-log = 4
-save = 4
+log_every = 4
+save_every = 4
 """
 
 
@@ -162,7 +162,7 @@ def test_the_stages_are_alike_but_for_what_they_say(monkeypatch):
     assert first.sampling == last.sampling and first.data.split == last.data.split == "train"
     assert first.optim.windows + last.optim.windows >= 30_000
     for config in (first, last):
-        assert config.optim.windows % config.output.log == config.optim.windows % config.optim.batch == 0
+        assert config.optim.windows % config.output.log_every == config.optim.windows % config.optim.batch == 0
 
 
 def test_another_process_gives_back_what_it_made_and_what_stopped_it():
@@ -177,7 +177,7 @@ def test_every_training_window_of_a_split_is_drawn_and_none_of_the_rest(rallies,
     lengths = {clip.full_name: len(clip) for clip in clips}
     train, held_out = divide(lengths)
     leak.write_windows(train, lengths, tmp_path / "windows.csv")
-    sampling = SamplingOptions(windows=str(tmp_path / "windows.csv"))
+    sampling = SamplingOptions(window_list=str(tmp_path / "windows.csv"))
     size = (72, 128)
     options = dict(count=300, length=3, size=size, cache=rallies / "cache", augmentation=STILL, sampling=sampling)
     dataset = WindowDataset(clips, **options)

@@ -33,7 +33,7 @@ class SamplingOptions:
     strides: tuple[float, ...] = (1.0,)  # probability of taking every 1st, 2nd, ... frame: a faster ball
     errors: str = ""  # frames.csv of benchmarks.errors on the training clips: what was wrong is drawn more often
     extra: float = 3.0  # weight of a frame that was wrong, on top of the 1 that every frame has
-    windows: str = ""  # CSV with columns clip ("sport/name") and centre (a frame): no other window is drawn
+    window_list: str = ""  # CSV with columns clip ("sport/name") and centre (a frame): no other window is drawn
 
 
 class WindowDataset(Dataset):
@@ -62,10 +62,10 @@ class WindowDataset(Dataset):
         self.count, self.length, self.size, self.crop = count, length, size, crop or size
         self.augmentation, self.sampling, self.seed = augmentation, sampling, seed
         listed = None
-        if sampling.windows:
+        if sampling.window_list:
             if sampling.strides != (1.0,):
                 raise ValueError("`windows` are of frames in a row: leave out `strides`")
-            listed = _read_windows(sampling.windows, clips, length)
+            listed = _read_windows(sampling.window_list, clips, length)
             clips = [clip for clip in clips if clip.full_name in listed]
         self.clips, self.frames, self.pictures = [], [], []
         for clip in clips:
@@ -117,7 +117,7 @@ class WindowDataset(Dataset):
         # A window with the drawn frame at a random place in it, or as its centre where windows are listed.
         frame = np.searchsorted(self.weights[which], rng.random(), side="right")
         drawn = int(np.searchsorted(pictures, frame))
-        place = self.length // 2 if self.sampling.windows else rng.integers(self.length)
+        place = self.length // 2 if self.sampling.window_list else rng.integers(self.length)
         start = int(np.clip(drawn - stride * place, 0, len(pictures) - 1 - span))
         chosen = pictures[start + stride * np.arange(self.length)]
         labelled = clip.visibility[chosen] != UNLABELLED

@@ -17,7 +17,7 @@ TRAINABLE = tuple(name for name in list_models() if name != "inpaintnet")  # whi
 PRECISIONS = ("no", "bf16", "fp16")
 
 # Numbers are finite and not negative. These are above 0 as well, and those a share, at most 1.
-POSITIVE = ("size", "crop", "windows", "batch", "rate", "clip", "scale")
+POSITIVE = ("size", "crop", "windows", "batch", "learning_rate", "max_grad_norm", "scale")
 SHARES = ("ema", "flip", "reverse", "blur", "noise", "hue", "saturation", "compression", "paste", "scenery")
 IN_WORDS = {
     str: "a string",
@@ -46,7 +46,7 @@ class DataOptions:
     split: str = ""  # "train"; empty: every clip
     hold_out: tuple[str, ...] = ()  # groups (venues, matches) that are validated on and never trained on
     exclude: str = ""  # CSV of labels not to train on, columns clip ("sport/name") and frame; validation keeps them
-    validate: str = ""  # split to validate on where nothing is held out; empty: none
+    validation_split: str = ""  # split to validate on where nothing is held out; empty: none
     size: tuple[int, int] | None = None  # (height, width) of the model's input; None: as the weights it starts from
     crop: tuple[int, int] | None = None  # pixels; train on random parts of this size; None: whole frames
 
@@ -55,11 +55,11 @@ class DataOptions:
 class OptimOptions:
     windows: int = 100_000  # windows to see in all
     batch: int = 8  # windows in a step, on each process
-    rate: float = 1e-3  # AdamW learning rate
-    warmup: int = 2_000  # windows over which the rate rises from 0
+    learning_rate: float = 1e-3  # of AdamW
+    warmup: int = 2_000  # windows over which the learning rate rises from 0
     decay: int = 0  # windows at the end over which it falls to 0 as a half cosine; cut a release with it
     weight_decay: float = 0.01
-    clip: float = 1.0  # largest norm of the gradient
+    max_grad_norm: float = 1.0  # the gradient is scaled down to it
     ema: float = 0.999  # decay of the averaged weights, a step
     precision: str = "no"  # Accelerate's mixed precision, one of PRECISIONS
     seed: int = 0
@@ -69,9 +69,9 @@ class OptimOptions:
 @dataclass(frozen=True)
 class OutputOptions:
     folder: str = "runs/run"  # checkpoint, weights, log.csv and validation.jsonl
-    log: int = 800  # windows between lines of the log
-    save: int = 8_000  # windows between checkpoints
-    validate: int = 0  # windows between validations; 0: only at the end
+    log_every: int = 800  # windows between lines of the log
+    save_every: int = 8_000  # windows between checkpoints
+    validate_every: int = 0  # windows between validations; 0: only at the end
 
 
 @dataclass(frozen=True)

@@ -28,12 +28,12 @@ from tracknetv5.weights import NOT_STATED, WeightsConfig, read_config, resolve, 
 NORM_WINDOWS = 256  # windows on which the statistics of batch norm are measured
 # What may change from one part of a run to the next.
 MAY_CHANGE = {("data", "cache"), ("optim", "windows"), ("optim", "decay"), ("optim", "workers")}
-LOG_COLUMNS = ("windows", "hours", "loss", "rate", "windows_per_second")
+LOG_COLUMNS = ("windows", "hours", "loss", "learning_rate", "windows_per_second")
 
 
 def learning_rate(windows: int, options: OptimOptions) -> float:
     """Warm-up, constant, and at the end a half cosine to zero; `windows` seen so far."""
-    rate = options.rate * min(1.0, (windows + options.batch) / max(options.warmup, 1))
+    rate = options.learning_rate * min(1.0, (windows + options.batch) / max(options.warmup, 1))
     left = options.windows - windows
     if options.decay and left < options.decay:
         rate *= 0.5 * (1 - math.cos(math.pi * left / options.decay))
@@ -114,7 +114,7 @@ class Trainer:
         )
         # A mean over all pixels makes gradients of 1e-7 and less, which the usual eps of 1e-8 would damp.
         optimizer = torch.optim.AdamW(
-            model.parameters(), lr=optim.rate, weight_decay=optim.weight_decay, eps=1e-12, fused=True
+            model.parameters(), lr=optim.learning_rate, weight_decay=optim.weight_decay, eps=1e-12, fused=True
         )
         self.progress = Progress()
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
@@ -149,12 +149,12 @@ class Trainer:
             progress.windows += step
             self.ema.update(self.accelerator.unwrap_model(self.model), step=progress.windows // step)
             progress.seconds += time.monotonic() - clock
-            if self._due(output.log):
+            if self._due(output.log_every):
                 self._log(losses, progress.seconds - logged)
                 losses, logged = [], progress.seconds
-            if self._due(output.save):
+            if self._due(output.save_every):
                 self.save()
-            if self._due(output.validate):
+            if self._due(output.validate_every):
                 self.validate()
             clock = time.monotonic()  # saving and validating is not training
         self.save()
@@ -212,7 +212,7 @@ class Trainer:
             logits = self.model(*(pictures.float() / 255 for pictures in inputs))
         loss = weighted_bce(logits, target, labelled)
         self.accelerator.backward(loss)
-        self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.optim.clip)
+        self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.optim.max_grad_norm)
         self.optimizer.step()
         self.optimizer.zero_grad()
         return loss.detach()
@@ -302,12 +302,12 @@ def _divide(config: TrainConfig) -> tuple[list[Clip], list[Clip]]:
     if unknown := set(data.hold_out) - groups:
         raise ValueError(f"no group is called {sorted(unknown)[0]!r} in {data.root}: choose from {sorted(groups)}")
     training = [clip for clip in clips if clip.group not in data.hold_out]
-    if data.validate and not data.hold_out:
-        training = [clip for clip in training if clip.split != data.validate]
+    if data.validation_split and not data.hold_out:
+        training = [clip for clip in training if clip.split != data.validation_split]
     if not training:
         raise ValueError(f"{data.root}: all of {sorted(groups)} are held out or validated on: none is left to train on")
     if data.exclude:
         training = exclude(training, Path(data.exclude))
     if data.hold_out:
         return training, [clip for clip in clips if clip.group in data.hold_out]
-    return training, read_clips(data.root, data.validate) if data.validate else []
+    return training, read_clips(data.root, data.validation_split) if data.validation_split else []
