@@ -175,7 +175,8 @@ def test_a_pickle_with_code_in_it_is_refused(tmp_path):
     ("name", "content", "message"),
     [
         ("a.pt", b"", "damaged or no checkpoint"),
-        ("a.pt", b"hello", "not a checkpoint|damaged"),
+        ("a.pt", b"hello", "damaged or no checkpoint"),
+        ("a.pt", b'{"lr": 1}', "damaged or no checkpoint"),
         ("a.safetensors", b"hello", "damaged or no checkpoint"),
     ],
 )
@@ -191,9 +192,32 @@ def test_checkpoints_without_a_state_dict(tmp_path):
         read_checkpoint(tmp_path / "nothing.pt")
     with pytest.raises(WeightsError, match="no tensors are called epoch, lr"):
         read_checkpoint(save(tmp_path / "a.pt", {"epoch": 1, "lr": 0.1}))
-    for content in ([1, 2], {}, torch.zeros(3)):
+    for content in ([1, 2], {}, torch.zeros(3), {0: torch.zeros(3)}):
         with pytest.raises(WeightsError, match="holds no state dict"):
             read_checkpoint(save(tmp_path / "a.pt", content))
+
+
+@pytest.mark.parametrize("length", ["8", -1, None, [8], 8.0])
+def test_a_window_is_a_number_of_frames(tmp_path, length):
+    content = {"model": state("tracknet_v3"), "param_dict": {"seq_len": length}}
+    with pytest.raises(WeightsError, match="its seq_len is .*, not a number of frames"):
+        convert(save(tmp_path / "a.pt", content), tmp_path / "weights", "tracknet_v3")
+
+
+def test_files_of_others_are_not_written_over_and_facts_of_our_own_stay(tmp_path):
+    checkpoint, folder = save(tmp_path / "a.pt", TENSORS), tmp_path / "weights"
+    convert(checkpoint, folder, "inpaintnet")
+    for name in ("README.md", "config.json"):
+        project = tmp_path / name
+        project.mkdir()
+        (project / name).write_text("mine")
+        with pytest.raises(WeightsError, match=f"{name}: is there and is not of weights: choose another folder"):
+            convert(checkpoint, project, "inpaintnet")
+        assert [path.read_text() for path in project.iterdir()] == ["mine"]
+    text = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(text.replace('"licence": "not stated"', '"licence": "mit"'))
+    convert(folder / "model.safetensors", folder, "inpaintnet")
+    assert read_config(folder).licence == "mit"
 
 
 def test_the_command(tmp_path):

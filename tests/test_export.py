@@ -153,7 +153,23 @@ def test_files_that_do_not_load(tmp_path):
         BallTracker.from_pretrained(tmp_path / "x.onnx")
 
 
+@pytest.mark.parametrize("change", [{"height": 96}, {"frames": 4}, {"background": True}])
+def test_metadata_that_are_not_of_the_network(tmp_path, change):
+    import onnx
+
+    path = tmp_path / "x.onnx"
+    export_onnx(network("tracknet_v5_lite", **SMALL), facts("tracknet_v5_lite"), path)
+    model = onnx.load(path)
+    (entry,) = (entry for entry in model.metadata_props if entry.key == "config")
+    entry.value = json.dumps(json.loads(entry.value) | change)
+    onnx.save(model, path)
+    with pytest.raises(WeightsError, match=r"x.onnx: its network takes .*frames.*, its metadata say"):
+        BallTracker.from_pretrained(path)
+
+
 def test_what_cannot_be_exported(tmp_path, weights, monkeypatch):
+    with pytest.raises(IsADirectoryError, match="is a directory: name a file in it"):
+        export_onnx(network("tracknet_v5_lite", **SMALL), facts("tracknet_v5_lite"), tmp_path)
     with pytest.raises(ValueError, match="sees no frames"):
         export_onnx(network("inpaintnet"), replace(facts("inpaintnet"), height=None, width=None), tmp_path / "x.onnx")
     result = CliRunner().invoke(app, ["export", str(tmp_path / "x"), "--weights", str(weights)])

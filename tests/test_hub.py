@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from tracknetv5 import BallTracker, WeightsError, create_model
 from tracknetv5.cli import app
-from tracknetv5.hub import known_weights
+from tracknetv5.hub import known_weights, prepare
 from tracknetv5.weights import HUB_ORGANISATION, WeightsConfig, save_weights
 
 NAME = "someone/ball"
@@ -130,6 +130,12 @@ def list_cached(cache_dir: str) -> list[tuple[str, str, float | None]]:
 
 
 # --- push
+
+
+@pytest.mark.parametrize("name", ["a b/c", "a/b/c", "name..git"])
+def test_an_impossible_id_is_refused_before_anything_is_made(name, tmp_path):
+    with pytest.raises(WeightsError, match="cannot be a repository's id"):
+        prepare(name, tmp_path / "nothing")
 
 
 def test_what_a_push_leaves_on_the_hub(hub, pushed):

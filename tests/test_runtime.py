@@ -100,6 +100,16 @@ def test_a_compiled_network_gives_the_same_numbers(monkeypatch, precision):
     assert whole == [compiled.model]
 
 
+def test_without_a_compiler_the_error_names_it(monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("InvalidCxxCompiler: No working C++ compiler found\nand much more")
+
+    monkeypatch.setattr(nn.Module, "compile", lambda module: monkeypatch.setattr(module, "forward", broken))
+    compiled = TorchRuntime(network("tracknet_v2_lite"), CPU, compiled=True)
+    with pytest.raises(ValueError, match=r"cannot be compiled \(InvalidCxxCompiler: No working .* found\): .*g\+\+"):
+        compiled(torch.rand(1, 3, 3, 32, 64))
+
+
 def test_the_published_sizes_run_in_onnxruntime_where_it_is_installed(monkeypatch):
     monkeypatch.setattr(runtime, "find_spec", lambda name: name)
     published, lite = create_model("tracknet_v2"), create_model("tracknet_v2_lite")

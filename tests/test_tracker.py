@@ -536,6 +536,8 @@ def test_other_settings_share_the_network(lite):
         (dict(threshold=1.5), "threshold must lie between 0 and 1"),
         (dict(step=0), "step must lie between 1 and the 3 frames"),
         (dict(step=4), "step must lie between 1 and the 3 frames"),
+        (dict(step=1.5), "step must lie between 1 and the 3 frames of a window, not 1.5"),
+        (dict(device="meta"), "'meta' cannot be used"),
         (dict(device="abacus"), "'abacus' cannot be used.*\"cpu\" always can"),
         (dict(runtime="abacus"), "runtime must be one of auto, torch, onnx .* not 'abacus'"),
         (dict(precision="float8"), "precision must be one of auto, float32, bfloat16, float16, not 'float8'"),
@@ -564,6 +566,13 @@ def test_frames_that_do_not_fit():
     with pytest.raises(ValueError, match=r"frame 2 is \(32, 128, 3\)"):
         list(redness().stream([*frames[:2], frames[2][:32]]))
     assert list(redness().stream([])) == []
+    for frame, kind in ((None, "NoneType"), ("a.png", "str"), (frames[0][0], r"\(128, 3\) uint8")):
+        with pytest.raises(ValueError, match=rf"expected \(H, W, 3\) uint8 RGB frames, frame 0 is {kind}"):
+            list(redness().stream([frame]))
+    for frame in (frames[0] / np.float32(255), frames[0][..., 0], frames[0][:32]):
+        for look in (redness().heatmaps, redness().inspect):
+            with pytest.raises(ValueError, match=r"expected \(64, 128, 3\) uint8 RGB pictures, got|nothing to look into"):
+                list(look([frame] * 3))
     for delay in (-1, 3):
         with pytest.raises(ValueError, match=f"delay must lie between 0 and 2 frames, not {delay}"):
             redness().stream(frames, delay=delay)

@@ -198,6 +198,8 @@ def test_start_and_length_keep_absolute_indices_and_times(tmp_path):
     assert [frame.index for frame in frames] == [15, 16, 17, 18, 19, 20]
     assert frames[0].time == pytest.approx(0.5)
     assert square_x(frames[0].image) == pytest.approx(square_x(picture(15)), abs=0.01)
+    with pytest.raises(ValueError, match="start must be >= 0"):
+        next(read_frames(path, start=float("nan")))
     with pytest.raises(VideoError, match="clip.mp4: ends at 0.967 s, before the start of 5 s; start earlier"):
         next(read_frames(path, start=5))
 

@@ -176,7 +176,14 @@ def test_an_older_config_without_the_newer_entries(folder):
         (dict(options={"wings": 2}), "has no such option"),
         (dict(options={"attention": "sparse"}), '"joint" or "divided"'),
         (dict(options={"heads": 3}), "config.json: dim 64 must be a multiple of the 3 heads"),
-        (dict(options={"dim": -8}), "config.json: .*negative dimension"),
+        (dict(options={"dim": -8}), "config.json: dim must be 1 or more, not -8"),
+        (dict(options={"heads": 0}), "config.json: heads must be 1 or more, not 0"),
+        (dict(options={"grid": [1]}), "config.json: grid must be .rows, columns. of patches"),
+        (dict(options={"widths": None}), "config.json: tracknet_v5_lite cannot have the options"),
+        (dict(height=100), "config.json: height and width must be multiples of 16, not 100 x 64"),
+        (dict(licence=None), "licence must be text, not None"),
+        (dict(sports=None), "sports must be a list of names, not None"),
+        (dict(metrics={"val": {"f1": "high"}}), "metrics must be tables of numbers"),
         (dict(options=[1]), "must be tables"),
         (dict(sports="tennis"), "sports must be a list of names, not 'tennis'"),
         (dict(frames=4), "frames is 4, in its options 3"),
@@ -197,6 +204,21 @@ def test_configs_that_cannot_be(folder, entries, message):
     with pytest.raises(WeightsError, match=message) as caught:
         load_weights(folder)
     assert str(folder) in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1j])
+def test_numbers_that_cannot_be_weights(folder, value):
+    tensors = load_file(folder / "model.safetensors")
+    tensors["head.conv.weight"] = tensors["head.conv.weight"].float() * value
+    save_file(tensors, folder / "model.safetensors")
+    edit(folder, sha256="")
+    with pytest.raises(WeightsError, match="head.conv.weight is not made of finite real numbers"):
+        load_weights(folder)
+
+
+def test_no_name_is_no_folder():
+    with pytest.raises(WeightsError, match="no weights are named"):
+        resolve("")
 
 
 def test_damaged_and_missing_files(folder):

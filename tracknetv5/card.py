@@ -10,6 +10,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from tracknetv5.weights import HUB_ORGANISATION, NOT_STATED, WeightsConfig
 
+CARD = "README.md"  # as the Hub shows it
 PICTURE = "picture.jpg"
 PAPERS = {  # where each architecture was published
     "tracknet_v2": ("Sun et al., TrackNetV2, ICPAI 2020", None),
@@ -186,5 +187,5 @@ def write_picture(folder: Path) -> None:
 
 def write_card(folder: Path, config: WeightsConfig) -> None:
     """Write README.md and its picture into a folder of weights."""
-    model_card(config).save(Path(folder) / "README.md")
+    model_card(config).save(Path(folder) / CARD)
     write_picture(folder)

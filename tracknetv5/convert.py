@@ -14,11 +14,21 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from tracknetv5.card import write_card
+from tracknetv5.card import CARD, write_card
 from tracknetv5.models import create_model
 from tracknetv5.models.motion import LUMINANCE
-from tracknetv5.weights import WeightsConfig, WeightsError, load_strictly, load_weights, save_weights
+from tracknetv5.weights import (
+    CONFIG,
+    TENSORS,
+    WeightsConfig,
+    WeightsError,
+    load_strictly,
+    load_weights,
+    read_config,
+    save_weights,
+)
 
+NO_CHECKPOINT = "damaged or no checkpoint, neither of torch nor safetensors: get the file again"
 Rules = Sequence[tuple[str, str]]  # regular expression for the whole of our name, what it is called in a format
 
 # The reference code of V2, V4 and V5 numbers its convolutions through: 1 to 10 down ("backbone"), 11 to 17 up ("neck").
@@ -135,7 +145,7 @@ def convert(source: Path | str, folder: Path | str, model: str, *, rectifier: Pa
         source: a file of tensors, .safetensors or saved by torch: a bare state dict or one under "model",
             "model_state_dict" or "state_dict", with or without the prefix "module."; in a published layout (FORMATS) or
             in ours.
-        folder: made if it is not there.
+        folder: made if it is not there; what is there must be weights of this package, which are replaced.
         model: the name of the network in it, as `create_model` takes it.
         rectifier: a checkpoint or a folder of weights of InpaintNet, to be put in with the weights of a tracker.
 
@@ -143,9 +153,11 @@ def convert(source: Path | str, folder: Path | str, model: str, *, rectifier: Pa
         The folder: tensors, config and model card. Facts that the checkpoint does not tell are "not stated".
 
     Raises:
-        WeightsError: the file cannot be read, or its tensors do not fit, with all that do not listed.
+        WeightsError: the file cannot be read, or its tensors do not fit, with all that do not listed; or the folder
+            holds files of somebody else, which would be written over.
         ValueError: there is no such model.
     """
+    _check_folder(Path(folder))
     fills_gaps = None
     if rectifier is not None:
         is_folder = Path(rectifier).is_dir()
@@ -153,17 +165,32 @@ def convert(source: Path | str, folder: Path | str, model: str, *, rectifier: Pa
         if fills_gaps[1].height is not None:
             raise WeightsError(f"{rectifier}: holds {fills_gaps[1].model}, which finds balls and fills no gaps")
     network, config = _load(Path(source), model)
-    folder = save_weights(network, folder, config, rectifier=fills_gaps)
+    folder = save_weights(network, folder, config, half=config.precision == "float16", rectifier=fills_gaps)
     write_card(folder, config)
     return folder
 
 
+def _check_folder(folder: Path) -> None:
+    there = [folder / name for name in (CONFIG, TENSORS, CARD) if (folder / name).exists()]
+    try:
+        if there:
+            read_config(folder)
+    except WeightsError as error:
+        raise WeightsError(f"{there[0]}: is there and is not of weights: choose another folder") from error
+
+
 def _load(source: Path, model: str) -> tuple[torch.nn.Module, WeightsConfig]:
     create_model(model)  # an unknown name is the first thing to say
+    if source.name == TENSORS and (source.parent / CONFIG).is_file():  # a folder of ours, with its facts
+        config = read_config(source.parent)
+        if config.model == model:
+            return load_weights(source.parent)
     tensors, facts = read_checkpoint(source)
     options = {}
     if model in _FACTS and "seq_len" in facts:  # V3's own description of a checkpoint
         options["frames"] = facts["seq_len"]
+        if not isinstance(options["frames"], int) or options["frames"] < 1:
+            raise WeightsError(f"{source}: its seq_len is {facts['seq_len']!r}, not a number of frames")
     if model == "tracknet_v3" and facts.get("bg_mode", "concat") != "concat":
         raise WeightsError(f'{source}: its background mode is {facts["bg_mode"]!r}, only "concat" can be converted')
     network = create_model(model, **options)
@@ -201,12 +228,15 @@ def read_checkpoint(source: Path) -> tuple[dict[str, Tensor], dict]:
     except FileNotFoundError as error:
         raise WeightsError(f"{source}: no such file") from error
     except pickle.UnpicklingError as error:
+        with source.open("rb") as file:
+            if file.read(2) not in (b"PK", b"\x80\x02"):  # an archive of torch, or the pickle of an old one
+                raise WeightsError(f"{source}: {NO_CHECKPOINT}") from error
         raise WeightsError(
             f"{source}: not a checkpoint of tensors and plain values, and nothing else is unpickled: in the code that "
             "wrote it, save model.state_dict() alone"
         ) from error
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, SafetensorError) as error:
-        raise WeightsError(f"{source}: damaged or no checkpoint: {error}".splitlines()[0]) from error
+        raise WeightsError(f"{source}: {NO_CHECKPOINT}") from error
     facts = {}
     if isinstance(content, Mapping):
         facts = content.get("param_dict", {})
@@ -214,7 +244,9 @@ def read_checkpoint(source: Path) -> tuple[dict[str, Tensor], dict]:
         content = next((content[key] for key in containers if isinstance(content.get(key), Mapping)), content)
     if not isinstance(content, Mapping) or not content:
         raise WeightsError(f"{source}: holds no state dict, which names tensors")
-    if strangers := [str(name) for name, value in content.items() if not isinstance(value, Tensor)]:
+    if strangers := [
+        str(name) for name, value in content.items() if not (isinstance(name, str) and isinstance(value, Tensor))
+    ]:
         raise WeightsError(f"{source}: holds no state dict: no tensors are called {', '.join(strangers)}")
     tensors = {name.removeprefix("module."): tensor for name, tensor in content.items()}
     return tensors, facts if isinstance(facts, Mapping) else {}

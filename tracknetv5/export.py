@@ -48,6 +48,9 @@ def export_onnx(model: nn.Module, config: WeightsConfig, path: Path) -> None:
     """
     if config.height is None:
         raise ValueError(f"{config.model} fills gaps and sees no frames: only networks that find balls are exported")
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: is a directory: name a file in it")
     if missing := [name for name in ONNX_PACKAGES if not find_spec(name)]:
         names = ", ".join(missing)
         raise ValueError(f'{names} not installed: in a copy of the project, pip install -e ".[onnx]"')
@@ -80,7 +83,6 @@ def export_onnx(model: nn.Module, config: WeightsConfig, path: Path) -> None:
             "half its height; tracknetv5 also weighs all peaks of the frames before and after against each other"
         ),
     )
-    path = Path(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         program.save(partial, external_data=False)
@@ -106,7 +108,12 @@ def load_onnx(path: Path) -> tuple[OnnxRuntime, WeightsConfig]:
         raise WeightsError(f"{path}: not a readable ONNX file: {' '.join(str(error).split())}") from error
     if "config" not in network.metadata:
         raise WeightsError(f"{path}: does not say what its network takes: make the file with tracknetv5 export")
-    return network, parse_config(network.metadata["config"], path)
+    config = parse_config(network.metadata["config"], path)
+    pictures = [3, config.height, config.width]
+    expected = {"frames": [config.frames, *pictures]} | ({"background": pictures} if config.background else {})
+    if (takes := {spec.name: spec.shape[1:] for spec in network.session.get_inputs()}) != expected:
+        raise WeightsError(f"{path}: its network takes {takes}, its metadata say {expected}: export the weights anew")
+    return network, config
 
 
 def cached_onnx(model: nn.Module, config: WeightsConfig) -> bytes:

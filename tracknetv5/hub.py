@@ -10,6 +10,7 @@ from pathlib import Path
 
 from huggingface_hub import CommitOperationAdd, HfApi, scan_cache_dir
 from huggingface_hub.errors import CacheNotFound, HfHubHTTPError, HFValidationError, HTTPError, LocalTokenNotFoundError
+from huggingface_hub.utils import validate_repo_id
 
 from tracknetv5.card import PICTURE, model_card, write_picture
 from tracknetv5.weights import (
@@ -47,15 +48,19 @@ def prepare(repo_id: str, folder: Path | str) -> Upload:
         folder: weights.
 
     Raises:
-        WeightsError: the weights do not load.
+        WeightsError: the weights do not load, or the Hub can have no repository of that id.
     """
+    repo_id = repo_id if "/" in repo_id else f"{HUB_ORGANISATION}/{repo_id}"
+    try:
+        validate_repo_id(repo_id)
+    except HFValidationError as error:
+        raise WeightsError(f"{repo_id}: cannot be a repository's id: {' '.join(str(error).split())}") from error
     folder = Path(folder)
     _, config = load_weights(folder)
     names = [CONFIG, TENSORS]
     if config.rectifier:
         load_weights(folder / RECTIFIER)
         names += [f"{RECTIFIER}/{CONFIG}", f"{RECTIFIER}/{TENSORS}"]
-    repo_id = repo_id if "/" in repo_id else f"{HUB_ORGANISATION}/{repo_id}"
     files: dict[str, bytes | Path] = {name: folder / name for name in names}
     files["README.md"] = str(model_card(config, repo_id)).encode()
     with tempfile.TemporaryDirectory() as scratch:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -154,9 +155,9 @@ class HeatmapPredictor:
 
     def _checked_step(self, step: int | None) -> int:
         step = self.config.step if step is None else step
-        if not 1 <= step <= self.config.frames:
+        if not isinstance(step, Integral) or not 1 <= step <= self.config.frames:
             raise ValueError(f"step must lie between 1 and the {self.config.frames} frames of a window, not {step}")
-        return step
+        return int(step)
 
     def _check_background(self, background: np.ndarray | None) -> None:
         if not self.config.background and background is not None:
@@ -176,8 +177,16 @@ class HeatmapPredictor:
 
     def _planes(self, image: np.ndarray) -> Tensor:
         """(H, W, 3) uint8 RGB -> (3, H, W) uint8 on the device, in the model's order of channels."""
+        expected = (self.config.height, self.config.width, 3)
+        if getattr(image, "shape", None) != expected or image.dtype != np.uint8:
+            raise ValueError(f"expected {expected} uint8 RGB pictures, got {kind_of(image)}")
         planes = (image[..., ::-1] if self.config.channel_order == "BGR" else image).transpose(2, 0, 1)
         return torch.from_numpy(planes.copy()).to(self.device)
+
+
+def kind_of(image: object) -> str:
+    """Shape and type of an image, for errors; None is what OpenCV gives for one that it cannot read."""
+    return f"{image.shape} {image.dtype}" if isinstance(image, np.ndarray) else type(image).__name__
 
 
 def _choose(runtime: str, device: str, model: nn.Module | OnnxRuntime) -> tuple[str, torch.device]:
@@ -198,8 +207,8 @@ def _device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
+        torch.empty(1, device=name).cpu()
+    except (RuntimeError, AssertionError, ImportError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f'device {name!r} cannot be used: {reason}; "cpu" always can') from error
     return torch.device(name)

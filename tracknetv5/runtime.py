@@ -41,14 +41,26 @@ class TorchRuntime:
             self.model = deepcopy(self.model)
             _halve(self.model, self.precision)
         self.model = self.model.to(device, memory_format=torch.channels_last)
+        self._compiling = compiled  # until the first window is through
         if compiled:
             self.model.compile()
 
     @torch.inference_mode()
     def __call__(self, *inputs: Tensor) -> np.ndarray:
+        """Raises ValueError if the network cannot be compiled."""
         autocast = nullcontext() if self.precision is None else torch.autocast(self.device.type, self.precision)
-        with autocast:
-            logits = self.model(*(each.to(self.device) for each in inputs))
+        try:
+            with autocast:
+                logits = self.model(*(each.to(self.device) for each in inputs))
+        except RuntimeError as error:
+            if not self._compiling:
+                raise
+            reason = str(error).strip().splitlines()[0]
+            raise ValueError(
+                f"the network cannot be compiled ({reason}): on a CPU, that takes a C++ compiler such as g++; or leave "
+                "compiling out"
+            ) from error
+        self._compiling = False
         return torch.sigmoid(logits.float()).cpu().numpy()
 
 

@@ -22,7 +22,7 @@ from tracknetv5.geometry import Letterbox
 from tracknetv5.heatmaps import LEAST, Detection, peaks
 from tracknetv5.linking import LAG, RATE, linked
 from tracknetv5.live import LiveSource
-from tracknetv5.predictor import HeatmapPredictor, Seen
+from tracknetv5.predictor import HeatmapPredictor, Seen, kind_of
 from tracknetv5.rectify import rectify
 from tracknetv5.runtime import OnnxRuntime
 from tracknetv5.shots import Shown, watch
@@ -276,11 +276,12 @@ class BallTracker(HeatmapPredictor, ModelHubMixin):
     def _stream(
         self, frames: Iterator[np.ndarray], delay: int | None, background: np.ndarray | None
     ) -> Iterator[Point]:
-        first = next(frames, None)
+        images = _checked(frames)
+        first = next(images, None)
         if first is None:
             return
         letterbox = Letterbox(first.shape[:2], (self.config.height, self.config.width))
-        images = enumerate(_chain_checked(first, frames))
+        images = enumerate(chain([first], images))
         shown = watch(((number, None, image) for number, image in images), letterbox)
         yield from self._points(shown, letterbox, background, delay=delay)
 
@@ -462,15 +463,15 @@ def _frames_between(before: Shown, frame: Shown) -> float:
     return (frame.time - before.time) * RATE
 
 
-def _chain_checked(first: np.ndarray, rest: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """All frames, each checked to look like the first."""
-    if first.ndim != 3 or first.shape[2] != 3 or first.dtype != np.uint8:
-        raise ValueError(f"expected (H, W, 3) uint8 RGB frames, got {first.shape} {first.dtype}")
-    yield first
-    for number, frame in enumerate(rest, 1):
-        if frame.shape != first.shape or frame.dtype != first.dtype:
+def _checked(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """The frames, each checked to look like the first."""
+    first = None
+    for number, frame in enumerate(frames):
+        if not isinstance(frame, np.ndarray) or frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
+            raise ValueError(f"expected (H, W, 3) uint8 RGB frames, frame {number} is {kind_of(frame)}")
+        first = frame if first is None else first
+        if frame.shape != first.shape:
             raise ValueError(
-                f"frame {number} is {frame.shape} {frame.dtype}, the first was {first.shape} {first.dtype}: "
-                "resize the frames to one size"
+                f"frame {number} is {kind_of(frame)}, the first was {kind_of(first)}: resize the frames to one size"
             )
         yield frame

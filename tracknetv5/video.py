@@ -128,7 +128,7 @@ def read_frames(
     """
     if size is not None and min(size) < 1:
         raise ValueError(f"size must be (height, width) of at least 1 pixel, not {size}")
-    if start < 0 or (length is not None and length <= 0):
+    if not start >= 0 or not (length is None or length > 0):  # so that NaN is neither
         raise ValueError(f"start must be >= 0 and length > 0 seconds, not {start} and {length}")
     return _read_ahead(_frames(probe(path), size, start, length, seeking))
 

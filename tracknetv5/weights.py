@@ -76,11 +76,17 @@ class WeightsConfig:
             raise ValueError(f"step must lie between 1 and the {self.frames} frames of a window, not {self.step!r}")
         if not isinstance(self.threshold, float) or not 0 < self.threshold < 1:
             raise ValueError(f"threshold must lie between 0 and 1, not {self.threshold!r}")
-        if isinstance(self.sports, str):
+        if not isinstance(self.sports, list | tuple) or not all(isinstance(sport, str) for sport in self.sports):
             raise ValueError(f"sports must be a list of names, not {self.sports!r}")
         object.__setattr__(self, "sports", tuple(self.sports))  # JSON has lists alone
         if not isinstance(self.options, Mapping) or not isinstance(self.metrics, Mapping):
             raise ValueError("options and metrics must be tables")
+        for measured_on, figures in self.metrics.items():
+            if not isinstance(figures, Mapping) or not all(map(_is_figure, figures.values())):
+                raise ValueError(f"metrics must be tables of numbers, not {figures!r} for {measured_on!r}")
+        for name in ("model", "licence", "training_data", "provenance", "sha256"):
+            if not isinstance(getattr(self, name), str):
+                raise ValueError(f"{name} must be text, not {getattr(self, name)!r}")
         choices = {
             "channel_order": ("RGB", "BGR"),
             "resize": ("area",),
@@ -97,6 +103,12 @@ class WeightsConfig:
         if self.ensemble == "mean":
             return [1.0] * self.frames
         return [float(min(position + 1, self.frames - position)) for position in range(self.frames)]
+
+
+def _is_figure(value: object) -> bool:
+    """Whether this is a number or an interval of two, as metrics have them."""
+    ends = value if isinstance(value, list | tuple) and len(value) == 2 else [value]
+    return all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends)
 
 
 def save_weights(
@@ -193,6 +205,8 @@ def resolve(
             reached.
     """
     name = str(id_or_path) if id_or_path is not None else DEFAULT
+    if not name:
+        raise WeightsError("no weights are named: leave the option out for the bundled ones")
     path = Path(name).expanduser()
     bundled = name in available() and not (isinstance(id_or_path, Path) and path.is_dir())
     if bundled and id_or_path is not None and (path / CONFIG).is_file():
@@ -310,6 +324,10 @@ def load_weights(folder: Path) -> tuple[nn.Module, WeightsConfig]:
     if model.takes_background != config.background:
         takes = "takes one" if model.takes_background else "takes none"
         raise WeightsError(f"{folder / CONFIG}: background is {config.background}, and the network {takes}")
+    multiple = getattr(model.options, "multiple", 1)  # InpaintNet takes no pictures
+    if config.height is not None and (config.height % multiple or config.width % multiple):
+        size = f"{config.height} x {config.width}"
+        raise WeightsError(f"{folder / CONFIG}: height and width must be multiples of {multiple}, not {size}")
     load_strictly(model, tensors, path)
     return model.eval(), config
 
@@ -330,7 +348,7 @@ def load_strictly(
         rename: what `tensors` call the parameter or buffer of a name.
 
     Raises:
-        WeightsError: missing, unexpected or wrongly shaped tensors, all of them listed.
+        WeightsError: missing, unexpected or wrongly shaped tensors, all of them listed, or some that cannot be weights.
     """
     own = model.state_dict()
     expected = {rename(name): tensor for name, tensor in own.items()}
@@ -343,6 +361,10 @@ def load_strictly(
     ]
     if problems:
         raise WeightsError(f"{source}: the tensors do not fit the model: {'; '.join(problems)}")
+    for name in expected:
+        tensor = tensors[name]
+        if tensor.layout != torch.strided or tensor.is_complex() or not tensor.isfinite().all():
+            raise WeightsError(f"{source}: {name} is not made of finite real numbers: get the weights again")
     model.load_state_dict({name: tensors[rename(name)] for name in own})
 
 

@@ -76,4 +76,8 @@ def create_model(name: str, *, pretrained: bool | str | Path | None = None, **ov
     known = vars(cls.Options())
     if unknown := sorted(set(overrides) - set(known)):
         raise ValueError(f"{name} has no such option: {unknown[0]}; it has {', '.join(known)}")
-    return cls(replace(cls.Options(), **(defaults | overrides)))
+    try:
+        options = replace(cls.Options(), **(defaults | overrides))
+    except TypeError as error:  # of a value that is no list, or no number
+        raise ValueError(f"{name} cannot have the options {overrides}: {error}") from error
+    return cls(options)

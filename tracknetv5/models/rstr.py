@@ -28,6 +28,11 @@ class RSTROptions:
 
     def __post_init__(self):
         object.__setattr__(self, "grid", tuple(self.grid))
+        if len(self.grid) != 2 or not all(isinstance(side, int) and side > 0 for side in self.grid):
+            raise ValueError(f"grid must be (rows, columns) of patches, not {self.grid}")
+        for name in ("patch", "dim", "heads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
         if self.attention not in ("joint", "divided"):
             raise ValueError(f'attention is "joint" or "divided", not {self.attention!r}')
 
