@@ -39,8 +39,8 @@ def windows_per_second(size: tuple[int, int], keep: bool, short: bool) -> float:
     torch.manual_seed(0)
     model = create_model(V5).train().to(memory_format=torch.channels_last)
     if not short:
-        assert model.backbone.stem.conv.learned, "the stem has no short cut"
-        model.backbone.stem.conv.learned = []
+        assert model.backbone.stem.conv.grad_channels, "the stem has no short cut"
+        model.backbone.stem.conv.grad_channels = []
         model.rstr.eval()  # it has no dropout: only the way of computing changes
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
     frames = torch.rand(BATCH, 3, 3, *size)

@@ -54,7 +54,7 @@ class Window:
     logits: np.ndarray  # (T, H, W)
     threshold: float
     background: np.ndarray | None = None  # (H, W, 3) uint8 RGB; None for a network that takes none
-    against: np.ndarray | None = None  # (T, 2, H, W) in [0, 1]: polarity of each frame against the background
+    background_polarity: np.ndarray | None = None  # (T, 2, H, W) in [0, 1]: of each frame against it
 
     def drafted(self, frame: int) -> np.ndarray:
         """(H, W) heat in [0, 1] that the network would give without its residual."""
@@ -111,8 +111,8 @@ def _inspect(name: str, footage: Footage, row: int, a: float | None = None, b: f
     seen = tracker.inspect(images, background)
     fields = (seen.polarity, seen.attention, seen.draft, seen.gated_draft, seen.residual, seen.logits)
     parts = (field[0].numpy() for field in fields)
-    against = None if background is None else seen.against[0].numpy()
-    return Window(footage.first + row, images, *parts, tracker.config.threshold, background, against)
+    moved = None if background is None else seen.background_polarity[0].numpy()
+    return Window(footage.first + row, images, *parts, tracker.config.threshold, background, moved)
 
 
 def _with_map(tracker: BallTracker, a: float, b: float) -> BallTracker:

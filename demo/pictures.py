@@ -80,7 +80,7 @@ def behind(window: Window, frame: int, shown: Part) -> str:
     """The background, and how the chosen frame differs from it; nothing for a network that takes none."""
     if window.background is None:
         return ""
-    plus, minus = GAIN * np.abs(shown.of(window.against[frame - window.start]))
+    plus, minus = GAIN * np.abs(shown.of(window.background_polarity[frame - window.start]))
     return tiles(
         shown,
         2,

@@ -65,7 +65,7 @@ def test_a_network_that_takes_the_background_shows_it_and_what_differs_from_it(c
     window = inspection.inspect("ours", part, 10)
     np.testing.assert_array_equal(window.background, median_background(part.frames))
     seen = tracker.inspect(window.images, window.background)
-    np.testing.assert_allclose(window.against, seen.against[0], atol=1e-6)
+    np.testing.assert_allclose(window.background_polarity, seen.background_polarity[0], atol=1e-6)
     np.testing.assert_allclose(window.logits, seen.logits[0], atol=1e-5)
     shown = pictures.part(window, 10, True)
     assert pictures.behind(window, 10, shown).count("<img") == 2

@@ -113,7 +113,7 @@ def test_gradients_by_short_cuts_are_those_of_the_whole_computation(background):
         return {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
 
     short = gradients()
-    model.backbone.stem.conv.learned = []  # the gradient of all channels
+    model.backbone.stem.conv.grad_channels = []  # the gradient of all channels
     model.rstr.eval()  # fused attention, and the embedding as a convolution
     for name, gradient in gradients().items():
         torch.testing.assert_close(short[name], gradient, rtol=1e-3, atol=1e-4 * gradient.abs().max().item())
@@ -247,7 +247,7 @@ def test_inspect_is_the_computation_of_forward(name, options):
     assert torch.equal(parts.logits, model(*frames))
     assert (parts.attention is None) == (parts.polarity is None) == (model.mdd is None)
     assert (parts.residual is None) == (model.rstr is None)
-    assert (parts.against is None) == (not model.takes_background)
+    assert (parts.background_polarity is None) == (not model.takes_background)
     if parts.residual is not None:
         assert torch.equal(parts.logits, parts.gated_draft + parts.residual)
 
@@ -264,8 +264,8 @@ def test_v5_sees_the_background_and_how_each_frame_differs_from_it_behind_what_i
     assert torch.equal(seen[0][:, :13], interleave(frames, parts.attention))
     assert torch.equal(seen[0][:, 13:16], background)
     brighter = luminance(frames) - luminance(background[:, None])
-    assert torch.equal(parts.against, torch.stack([brighter.clip(min=0), (-brighter).clip(min=0)], 2))
-    assert torch.equal(seen[0][:, 16:], model.background.attention(parts.against).flatten(1, 2))
+    assert torch.equal(parts.background_polarity, torch.stack([brighter.clip(min=0), (-brighter).clip(min=0)], 2))
+    assert torch.equal(seen[0][:, 16:], model.background.attention(parts.background_polarity).flatten(1, 2))
 
 
 def test_v3_sees_the_background_first():

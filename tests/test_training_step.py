@@ -31,4 +31,4 @@ def test_short_cuts_are_taken_where_they_are_meant(monkeypatch, short):
     monkeypatch.setattr(training_step, "create_model", lambda name: models.append(create(name)) or models[-1])
     assert training_step.windows_per_second((32, 64), keep=False, short=short) > 0
     (model,) = models
-    assert bool(model.backbone.stem.conv.learned) == model.rstr.training == short
+    assert bool(model.backbone.stem.conv.grad_channels) == model.rstr.training == short

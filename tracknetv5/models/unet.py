@@ -67,18 +67,18 @@ def space_to_depth(x: Tensor, block: int) -> Tensor:
 class BlockConv(nn.Conv2d):
     """One feature vector for each block x block square: (B, Cin, H, W) -> (B, Cout, H / block, W / block).
 
-    While training, gradients reach the input in the channels `learned` alone, if any are named.
+    While training, gradients reach the input in the channels `grad_channels` alone, if any are named.
     """
 
-    def __init__(self, channels_in: int, channels_out: int, block: int, learned: Sequence[int] = ()):
+    def __init__(self, channels_in: int, channels_out: int, block: int, grad_channels: Sequence[int] = ()):
         super().__init__(channels_in, channels_out, block, stride=block, bias=False)
-        self.learned = list(learned)
+        self.grad_channels = list(grad_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         # As a product of matrices: with few input channels, a strided convolution takes twice as long on a CPU.
         block, weight = self.stride[0], self.weight.flatten(1)
-        if self.training and self.learned and x.requires_grad:
-            y = _BlockProduct.apply(x, weight, block, self.learned)
+        if self.training and self.grad_channels and x.requires_grad:
+            y = _BlockProduct.apply(x, weight, block, self.grad_channels)
         else:
             y = F.linear(space_to_depth(x, block), weight, self.bias)
         return y.permute(0, 3, 1, 2)
@@ -88,10 +88,10 @@ class _BlockProduct(torch.autograd.Function):
     """A `BlockConv`'s product; the gradient of channels that are data would take a sixth of a step for nothing."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, block: int, learned: list[int]) -> Tensor:
+    def forward(ctx, x: Tensor, weight: Tensor, block: int, grad_channels: list[int]) -> Tensor:
         squares = space_to_depth(x, block)
         ctx.save_for_backward(squares, weight)
-        ctx.shape, ctx.block, ctx.learned = x.shape, block, learned
+        ctx.shape, ctx.block, ctx.grad_channels = x.shape, block, grad_channels
         return F.linear(squares, weight)
 
     @staticmethod
@@ -99,9 +99,9 @@ class _BlockProduct(torch.autograd.Function):
     def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
         squares, weight = ctx.saved_tensors
         of_weight = gradient.flatten(0, 2).T @ squares.flatten(0, 2)
-        part = weight.unflatten(1, (ctx.shape[1], -1))[:, ctx.learned].flatten(1)
+        part = weight.unflatten(1, (ctx.shape[1], -1))[:, ctx.grad_channels].flatten(1)
         of_x = gradient.new_zeros(ctx.shape)
-        of_x[:, ctx.learned] = depth_to_space((gradient @ part).permute(0, 3, 1, 2), ctx.block)
+        of_x[:, ctx.grad_channels] = depth_to_space((gradient @ part).permute(0, 3, 1, 2), ctx.block)
         return of_x, of_weight, None, None
 
 
@@ -126,8 +126,9 @@ class Stem(ConvUnit):
     the rounding of 16-bit sums. Batch norm would amplify that rounding, and training would come to lean on it.
     """
 
-    def __init__(self, channels_in: int, channels_out: int, block: int, norm_first: bool, learned: Sequence[int]):
-        super().__init__(channels_in, channels_out, norm_first, BlockConv(channels_in, channels_out, block, learned))
+    def __init__(self, channels_in: int, channels_out: int, block: int, norm_first: bool, grad_channels: Sequence[int]):
+        conv = BlockConv(channels_in, channels_out, block, grad_channels)
+        super().__init__(channels_in, channels_out, norm_first, conv)
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
@@ -142,15 +143,15 @@ def conv_units(channels_in: int, channels_out: int, depth: int, norm_first: bool
 class UNet(nn.Module):
     """Features at the resolution of the stem's grid: (B, channels, H, W) -> (B, widths[0], H / stem, W / stem)."""
 
-    def __init__(self, channels: int, options: UNetOptions, learned: Sequence[int] = ()):
-        """`learned`: those of the channels that come from a part of the network that learns; the others are data."""
+    def __init__(self, channels: int, options: UNetOptions, grad_channels: Sequence[int] = ()):
+        """`grad_channels`: the channels that come from a part of the network that learns; the others are data."""
         super().__init__()
         widths, depths, norm_first = options.widths, options.depths, options.norm_first
         self.stem = nn.Identity()
         inputs = channels
         if options.stem > 1:
             inputs = options.stem_width
-            self.stem = Stem(channels, inputs, options.stem, norm_first, learned)
+            self.stem = Stem(channels, inputs, options.stem, norm_first, grad_channels)
         self.encoder = nn.ModuleList()
         for width, depth in zip(widths, depths, strict=True):
             self.encoder.append(conv_units(inputs, width, depth, norm_first))

@@ -54,7 +54,7 @@ class Inspection(NamedTuple):
     gated_draft: Tensor  # (B, T, H, W) logits after the gate; the draft itself without MDD
     residual: Tensor | None  # (B, T, H, W) logits that R-STR adds
     logits: Tensor  # (B, T, H, W) the result, gated_draft + residual
-    against: Tensor | None  # (B, T, 2, H, W) in [0, 1]: P+, P- of each frame against the background; None without one
+    background_polarity: Tensor | None  # (B, T, 2, H, W) in [0, 1]: P+, P- of each frame against the background
 
 
 class TrackNetV5(nn.Module):
@@ -65,13 +65,13 @@ class TrackNetV5(nn.Module):
         self.options = options
         frames = options.frames
         self.mdd = MotionDirectionDecoupling(options) if options.mdd else None
-        learned = attention_channels(frames) if options.mdd else []
-        channels = 3 * frames + len(learned)
+        grad_channels = attention_channels(frames) if options.mdd else []
+        channels = 3 * frames + len(grad_channels)
         self.background = BackgroundDecoupling(options) if options.background else None
         if options.background:  # its image, and two attentions for each frame
-            learned = [*learned, *range(channels + 3, channels + 3 + 2 * frames)]
+            grad_channels = [*grad_channels, *range(channels + 3, channels + 3 + 2 * frames)]
             channels += 3 + 2 * frames
-        self.backbone = UNet(channels, options, learned)
+        self.backbone = UNet(channels, options, grad_channels)
         self.head = HeatmapHead(options.widths[0], frames, options.stem)
         self.draft_dropout = nn.Dropout(options.dropout if options.rstr else 0.0)
         self.rstr = RSTR(frames, options) if options.rstr else None
@@ -101,13 +101,13 @@ class TrackNetV5(nn.Module):
         """`forward` with everything it computes on the way; same arguments, same errors."""
         check_frames(frames, self.options.frames, multiple=self.options.multiple)
         check_background(frames, background, self.takes_background)
-        fields = attention = residual = against = None
+        fields = attention = residual = over_background = None
         seen = frames.flatten(1, 2)
         if self.mdd is not None:
             fields, attention = self.mdd(frames)
             seen = interleave(frames, attention)
         if self.background is not None:
-            against, differs = self.background(frames, background)
+            over_background, differs = self.background(frames, background)
             seen = torch.cat([seen, background, differs.flatten(1, 2)], dim=1)
         gated = draft = self.head(self.backbone(seen))
         if self.mdd is not None:
@@ -118,4 +118,4 @@ class TrackNetV5(nn.Module):
             base = self.draft_dropout(gated)
             residual = self.rstr(base)
             logits = base + residual
-        return Inspection(fields, attention, draft, gated, residual, logits, against)
+        return Inspection(fields, attention, draft, gated, residual, logits, over_background)
