@@ -28,7 +28,8 @@ CHANGED = 16  # of 255 levels: a coarse cell that differs by more has changed,
 CUT_SHARE = 0.15  # and if more than this share of the cells has, it is a cut,
 CUT_RATIO = 3  # unless a change of a third of it or more, as of a fast pan, came
 CUT_OVER = 4  # just before
-STANDSTILL = 30  # repetitions in a row after which windows begin anew: no motion leads across so long a pause
+# Repetitions in a row after which windows, and a live background, begin anew: nothing leads across so long a pause.
+STANDSTILL = 30
 
 
 class ChangeDetector:

@@ -265,8 +265,8 @@ class BallTracker(HeatmapPredictor, ModelHubMixin):
                 around, which it waits for.
 
         Raises:
-            ValueError: a frame of another size or type, a delay out of range, or a background for weights that take
-                none.
+            ValueError: a delay out of range, or a background for weights that take none; and while the points come, a
+                frame, or the background, of another size or type.
         """
         self._check_background(background)
         if delay is not None:
@@ -318,7 +318,16 @@ class BallTracker(HeatmapPredictor, ModelHubMixin):
         delay: int | None = None,
         batch: int = 1,
     ) -> Iterator[Point]:
-        """The ball in each of the frames."""
+        """The ball in each of the frames, in pixels of the source.
+
+        Args:
+            shown: frames, letterboxed to the network's input.
+            letterbox: from the source to that.
+            background: as in `stream`, in pixels of the source.
+            delay: None for windows of `step` within a shot, each heatmap the mean over all of them, and a decision
+                that looks LAG frames ahead; else as in `stream`.
+            batch: windows a pass, where `delay` is None.
+        """
         background = None if background is None else letterbox.apply(background)
         if delay is None and self.config.frames > 1:
             answered = self._by_shot(shown, background, batch)
