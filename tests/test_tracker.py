@@ -569,8 +569,8 @@ def test_frames_that_do_not_fit():
     for frame, kind in ((None, "NoneType"), ("a.png", "str"), (frames[0][0], r"\(128, 3\) uint8")):
         with pytest.raises(ValueError, match=rf"expected \(H, W, 3\) uint8 RGB frames, frame 0 is {kind}"):
             list(redness().stream([frame]))
-    for frame in (frames[0] / np.float32(255), frames[0][..., 0], frames[0][:32]):
-        with pytest.raises(ValueError, match=r"expected \(64, 128, 3\) uint8 RGB pictures, got \("):
+    for frame in (frames[0] / np.float32(255), frames[0][..., 0]):
+        with pytest.raises(ValueError, match=r"expected \(H, W, 3\) uint8 RGB pictures, got \("):
             list(redness().heatmaps([frame] * 3))
     for delay in (-1, 3):
         with pytest.raises(ValueError, match=f"delay must lie between 0 and 2 frames, not {delay}"):

@@ -177,11 +177,15 @@ class HeatmapPredictor:
 
     def _planes(self, image: np.ndarray) -> Tensor:
         """(H, W, 3) uint8 RGB -> (3, H, W) uint8 on the device, in the model's order of channels."""
-        expected = (self.config.height, self.config.width, 3)
-        if getattr(image, "shape", None) != expected or image.dtype != np.uint8:
-            raise ValueError(f"expected {expected} uint8 RGB pictures, got {kind_of(image)}")
+        if not is_rgb(image):
+            raise ValueError(f"expected (H, W, 3) uint8 RGB pictures, got {kind_of(image)}")
         planes = (image[..., ::-1] if self.config.channel_order == "BGR" else image).transpose(2, 0, 1)
         return torch.from_numpy(planes.copy()).to(self.device)
+
+
+def is_rgb(image: object) -> bool:
+    """Whether this is an image (H, W, 3) uint8."""
+    return isinstance(image, np.ndarray) and image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8
 
 
 def kind_of(image: object) -> str:

@@ -22,7 +22,7 @@ from tracknetv5.geometry import Letterbox
 from tracknetv5.heatmaps import LEAST, Detection, peaks
 from tracknetv5.linking import LAG, RATE, linked
 from tracknetv5.live import LiveSource
-from tracknetv5.predictor import HeatmapPredictor, Seen, kind_of
+from tracknetv5.predictor import HeatmapPredictor, Seen, is_rgb, kind_of
 from tracknetv5.rectify import rectify
 from tracknetv5.runtime import OnnxRuntime
 from tracknetv5.shots import Shown, watch
@@ -476,7 +476,7 @@ def _checked(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
     """The frames, each checked to look like the first."""
     first = None
     for number, frame in enumerate(frames):
-        if not isinstance(frame, np.ndarray) or frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
+        if not is_rgb(frame):
             raise ValueError(f"expected (H, W, 3) uint8 RGB frames, frame {number} is {kind_of(frame)}")
         first = frame if first is None else first
         if frame.shape != first.shape:
