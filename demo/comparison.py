@@ -29,6 +29,7 @@ class Comparison:
     b: np.ndarray  # (N, 2)
     truth: np.ndarray | None  # (N, 2)
     labelled: np.ndarray | None  # (N,) bool, frames that the truth says anything about
+    covered: np.ndarray  # (N,) bool, frames that B says anything about: no others are compared
     pixel_aspect: Fraction = Fraction(1)  # width of the video's pixels over their height
 
     @property
@@ -44,9 +45,9 @@ class Comparison:
 
     def scores(self) -> list[list]:
         """Name, right places, wrong places, false balls, missed, precision, recall and F1 of A and B, by the truth."""
-        rows = []
+        rows, chosen = [], self.labelled & self.covered
         for name, xy in zip(self.names, (self.a.xy, self.b), strict=True):
-            c = count(self._scored(xy)[self.labelled], self._scored(self.truth)[self.labelled])
+            c = count(self._scored(xy)[chosen], self._scored(self.truth)[chosen])
             ratios = ["–" if np.isnan(value) else f"{value:.3f}" for value in (c.precision, c.recall, c.f1)]
             rows.append([name, c.tp, c.fp1, c.fp2, c.fn, *ratios])
         return rows
@@ -67,7 +68,7 @@ class Comparison:
         return [
             [int(self.a.frame[row]), round(float(self.a.time[row]), 2), str(say[0][row]), str(say[1][row]),
              "" if np.isnan(apart[row]) else round(float(apart[row]), 1)]
-            for row in np.flatnonzero(chosen)
+            for row in np.flatnonzero(chosen & self.covered)
         ]  # fmt: skip
 
     def picture(self, image: np.ndarray, row: int) -> np.ndarray:

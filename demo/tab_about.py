@@ -27,6 +27,7 @@ a ball moves, and it corrects a first draft with a small Transformer that sees a
   moves.
 - A ball of a single pixel, a hand-held camera and slow motion are outside of that.
 - Speeds are in pixels of the picture. They are not km/h: one camera does not know how far away the ball is.
+- Between rallies it often reports a ball where none is in play: in the hand of a player, or a shoe or a line.
 - It takes the one most likely ball; a second ball, a shoe or a white line may be taken for it.
 - Positions marked “filled in” or “corrected” were computed from their neighbours, not seen.
 

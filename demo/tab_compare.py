@@ -113,9 +113,9 @@ def _read(file: str | None, what: str) -> Trajectory:
 
 
 def _labels(clip: str, file: str | None) -> Trajectory | None:
-    """The visitor's labels; those of a made-up rally are known."""
+    """The true positions: of a made-up rally its own, whatever the visitor has left for another clip."""
     made = EXAMPLES / f"{clip}.csv"
-    if file is None and clip != MINE and made.exists():
+    if clip != MINE and made.exists():
         return Trajectory.from_csv(made)
     return None if file is None else _read(file, "labels")
 
@@ -135,10 +135,12 @@ def compare(
             first, *_ = yield from _progress(detect(models.load(a), job, stop), "A")
             if other is None:
                 other, *_ = yield from _progress(detect(models.load(b), job, stop), "B")
-            xy, _ = aligned(other, first.frame)
+            xy, covered = aligned(other, first.frame)
+            if not covered.any():
+                raise guard.Refused("The positions for B are of none of the frames of this part of the clip.")
             known = (None, None) if truth is None else aligned(truth, first.frame)
             comparison = Comparison(
-                (f"A: {a}", f"B: {b}"), job.info.path, job.start, first, xy, *known, job.info.pixel_aspect
+                (f"A: {a}", f"B: {b}"), job.info.path, job.start, first, xy, *known, covered, job.info.pixel_aspect
             )
             film = Path(folder) / "comparison.mp4"
             for done in rendered(write_film, comparison, film, style, cancel=stop):
@@ -164,17 +166,21 @@ def _progress(steps: Iterator[Progress], name: str) -> Iterator[Page]:
 
 
 def _results(comparison: Comparison, film: Path) -> Page:
-    agree, rows = comparison.agree, comparison.worth_a_look()
+    covered, rows = comparison.covered, comparison.worth_a_look()
+    agree = comparison.agree[covered]
+    told = f"A and B agree in {agree.sum()} of {len(agree)} frames ({agree.mean():.0%})."
+    if not covered.all():
+        told += f" The positions for B are of {covered.sum()} of the {len(covered)} frames: only these are compared."
     begin, end = int(comparison.a.frame[0]), int(comparison.a.frame[-1])
     shown = rows[0][0] if rows else (begin + end) // 2
     return Page(
-        parts.notice(f"A and B agree in {agree.sum()} of {len(agree)} frames ({agree.mean():.0%}).", "good"),
+        parts.notice(told, "good"),
         stop=gr.update(visible=False),
         state=comparison,
         results=gr.update(visible=True),
         film=str(film),
         scores="" if comparison.truth is None else _scores(comparison),
-        plot=charts.difference_chart(comparison.a.time, comparison.apart, comparison.agree),
+        plot=charts.difference_chart(comparison.a.time, comparison.apart, comparison.agree | ~covered),
         differences=rows,
         frame=gr.update(minimum=begin, maximum=max(begin + 1, end), value=shown),
         picture=show(comparison, shown),

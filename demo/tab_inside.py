@@ -21,7 +21,7 @@ V4_PROMPT = MotionPrompt(TrackNetV4Options()).eval()  # at its published a and b
 # Pictures report where the pointer is, at most ten times a second, in pixels of the network's input.
 _POINTER = """
 let last = 0;
-element.addEventListener('pointermove', (event) => {
+const read = (event) => {
   const image = event.target.closest('.tile img');
   if (!image || event.timeStamp - last < 100) return;
   last = event.timeStamp;
@@ -30,7 +30,9 @@ element.addEventListener('pointermove', (event) => {
   const x = Math.floor((event.clientX - box.left) / box.width * Number(image.getAttribute('width')));
   const y = Math.floor((event.clientY - box.top) / box.height * Number(image.getAttribute('height')));
   trigger('select', {x: Number(left) + x, y: Number(top) + y});
-});
+};
+element.addEventListener('pointermove', read);
+element.addEventListener('pointerdown', read);  // a finger that taps
 """
 # Arrow keys step through the frames wherever the focus is, except where they already mean something.
 _KEYS = """

@@ -93,7 +93,7 @@ def build() -> gr.Video:
 
     inputs = [video, start, length, *settings]
     page = Page(status, stop, plot, overlay, told, downloads, *files, finished, court, rally_table, positions)
-    video.change(describe, video, [about, length], show_progress="hidden", api_visibility="private", queue=False)
+    video.change(describe, video, [about, start, length], show_progress="hidden", api_visibility="private", queue=False)
     go.click(
         track_live, inputs, list(page), validator=validate, concurrency_limit=RUNS_AT_ONCE, concurrency_id=QUEUE,
         show_progress="minimal", show_progress_on=status, api_visibility="private",
@@ -138,16 +138,22 @@ def _settings() -> list[gr.components.Component]:
             value=0, label="Looks at each frame", info="More looks are averaged.",
         )  # fmt: skip
         threshold = gr.Slider(
-            0, 0.95, value=0, step=0.05, label="How sure it must be (threshold)",
-            info="0 is as usual. Lower finds fainter balls, and more things that are none. Costs nothing.",
+            0.05, 0.95, value=_threshold(names[0]), step=0.05, label="How sure it must be (threshold)",
+            info="To the left: fainter balls are found, and more things that are none. No further waiting.",
         )  # fmt: skip
+        weights.change(_threshold, weights, threshold, show_progress="hidden", api_visibility="private", queue=False)
         gaps = gr.Slider(
             0, 20, value=GAP, step=1, label="Fill gaps of up to so many frames",
-            info="Where the flight before and after a gap fit together. Such points are marked. Costs nothing.",
+            info="Where the flight before and after a gap fit together. Such points are marked. No further waiting.",
         )  # fmt: skip
-        draw = gr.Checkbox(True, label="Make the video with the ball marked", info="About half of the waiting time.")
+        draw = gr.Checkbox(True, label="Make the video with the ball marked", info="Takes a part of the waiting time.")
         style = style_choice()
     return [weights, looks, threshold, gaps, draw, style]
+
+
+def _threshold(weights: str) -> float:
+    """The threshold that a network was given with its weights."""
+    return models.load(weights).threshold
 
 
 def style_choice() -> gr.Radio:
@@ -158,21 +164,21 @@ def style_choice() -> gr.Radio:
 
 
 def describe(video: str | None) -> tuple:
-    """A line about the chosen video, and a length that fits the limit."""
+    """A line about the chosen video, and its part to track: from the beginning, and no longer than the limit."""
     if video is None:
-        return parts.notice(WELCOME), None
+        return parts.notice(WELCOME), 0, None
     try:
         info = guard.look(video)
     except guard.Refused as refusal:
-        return parts.notice(str(refusal), "bad"), None
+        return parts.notice(str(refusal), "bad"), 0, None
     facts = f"{info.width} × {info.height}, {float(info.fps):.4g} frames per second"
     if info.duration and info.duration > guard.MAX_SECONDS + 1:
         return parts.notice(
             f"{facts}, {info.duration / 60:.1f} minutes: the first minute will be tracked; “Trim” chooses "
             f"another part, of up to {guard.MAX_SECONDS / 60:.0f} minutes."
-        ), 60
+        ), 0, 60
     seconds = f", {info.duration:.1f} seconds" if info.duration else ""
-    return parts.notice(f"{facts}{seconds}. Ready.", "good"), None
+    return parts.notice(f"{facts}{seconds}. Ready.", "good"), 0, None
 
 
 def validate(video: str | None, start: float | None, length: float | None, *settings) -> list[dict]:
@@ -302,7 +308,7 @@ def track(
         length: seconds to track; empty for the rest.
         weights: which of the offered weights to use.
         looks: 3 looks at each frame once, 1 as often as the network can (three times), 0 is as trained.
-        threshold: heat above which a peak is a ball, between 0 and 1; 0 is as trained.
+        threshold: heat above which a peak is a ball, between 0.05 and 0.95; by default as trained.
         gaps: fill gaps of up to so many frames where the flight on both sides agrees.
         draw: also make the video with the ball marked.
         style: how the ball is marked: "comet" (ring and fading tail), "dots" (ring and a dot a frame) or "ring".

@@ -18,7 +18,7 @@ HELD = 3  # frames that a top speed must last: one false position would set it o
 
 @dataclass(frozen=True)
 class Rally:
-    """A stretch in which the ball is never out of sight for longer than PAUSE_SECONDS; rows of the trajectory."""
+    """A stretch of one shot in which the ball is never out of sight for longer than PAUSE_SECONDS; rows."""
 
     first: int
     last: int
@@ -27,7 +27,9 @@ class Rally:
 def rallies(trajectory: Trajectory) -> list[Rally]:
     found: list[Rally] = []
     for first, last in trajectory.runs():
-        if found and trajectory.time[first] - trajectory.time[found[-1].last] <= PAUSE_SECONDS:
+        before = found[-1].last if found else None
+        same_shot = found and trajectory.shot[first] == trajectory.shot[before]
+        if same_shot and trajectory.time[first] - trajectory.time[before] <= PAUSE_SECONDS:
             found[-1] = Rally(found[-1].first, last)
         else:
             found.append(Rally(first, last))
@@ -81,13 +83,16 @@ def summary(trajectory: Trajectory) -> str:
     if not seen:
         return (
             f"**No ball found in {count} frames.** The camera should show the whole court from behind and hardly move, "
-            "as on television, and the ball should be sharp enough to see on a still picture. A lower threshold (under "
-            "“Settings”) finds fainter balls."
+            "as on television, and the ball should be sharp enough to see on a still picture. Under “Settings”, the "
+            "network can be asked to be less sure, which finds fainter balls."
         )
     found = rallies(trajectory)
     longest = max(found, key=lambda rally: trajectory.time[rally.last] - trajectory.time[rally.first])
     begin, end = trajectory.time[longest.first], trajectory.time[longest.last]
-    words = [f"**The ball was seen in {seen} of {count} frames ({seen / count:.0%}).**"]
+    words = [f"**A ball was found in {seen} of {count} frames ({seen / count:.0%}).**"]
+    if trajectory.cuts:
+        at = ", ".join(f"{time:.1f} s" for time in trajectory.time[np.isin(trajectory.frame, trajectory.cuts)][:5])
+        words.append(f"The picture is cut at {at}{' …' if len(trajectory.cuts) > 5 else ''}.")
     if len(found) == 1:
         words.append(f"One rally, from {begin:.1f} s to {end:.1f} s.")
     else:

@@ -82,7 +82,7 @@ def test_upload_gives_the_librarys_positions_and_a_marked_video(page, clip, expe
         assert archive.read("rally.csv").decode() == expected
 
     seen = int(trajectory.visible.sum())
-    assert f"seen in {seen} of {FRAMES} frames" in page.inner_text("#summary")
+    assert f"found in {seen} of {FRAMES} frames" in page.inner_text("#summary")
     assert page.locator("#charts svg").count() == 3
     assert page.locator("#rallies tbody tr").count() >= 1
     assert page.evaluate("document.querySelector('#overlay video').videoWidth") == SIZE[1]  # the browser can play it

@@ -88,8 +88,8 @@ def test_what_is_said_of_a_frame_without_a_label_is_not_cut():
     a = Trajectory([0, 1], [0, 0.1], [(9, 9), (9, 9)], [0.9, 0.9], ["detected"] * 2, size=(288, 512))
     b = np.array([(9, 9), (200, 200)], float)
     truth, labelled = np.array([(9, 9), (np.nan, np.nan)]), np.array([True, False])
-    rows = comparison.Comparison(("A", "B"), Path("clip.mp4"), 0.0, a, b, truth, labelled).worth_a_look()
-    assert [row[2:4] for row in rows] == [["not known", "not known"]]
+    both = comparison.Comparison(("A", "B"), Path("clip.mp4"), 0.0, a, b, truth, labelled, np.array([True, True]))
+    assert [row[2:4] for row in both.worth_a_look()] == [["not known", "not known"]]
 
 
 def test_the_film_shows_pixels_that_are_not_square_as_they_are_meant(tmp_path):
@@ -98,7 +98,7 @@ def test_the_film_shows_pixels_that_are_not_square_as_they_are_meant(tmp_path):
         writer.write(np.full((180, 240, 3), 60, np.uint8))
     a = Trajectory([0], [0], [(120, 90)], [0.9], ["detected"], size=(180, 240), fps=Fraction(30))
     both = comparison.Comparison(
-        ("A", "B"), tmp_path / "wide.mp4", 0.0, a, a.xy, None, None, pixel_aspect=Fraction(4, 3)
+        ("A", "B"), tmp_path / "wide.mp4", 0.0, a, a.xy, None, None, np.array([True]), Fraction(4, 3)
     )
     comparison.write_film(both, tmp_path / "film.mp4", "dots", lambda done, total: None)
     (image,) = [frame.image for frame in read_frames(tmp_path / "film.mp4")]
@@ -128,6 +128,28 @@ def test_a_later_part_is_compared_and_keeps_the_numbers_of_the_video(clip, table
     assert [row[2:4] for row in last.differences if row[0] == 9] == [["wrong place", "missed"]]
     assert last.state.start == 0.25
     assert words.RATIOS in last.scores
+
+
+def test_frames_that_a_table_does_not_have_are_not_compared(clip, tables, page_weights, monkeypatch, tmp_path):
+    tab = pytest.importorskip("demo.tab_compare")
+    monkeypatch.setattr(tab.models, "offered", lambda: {"ours": page_weights})
+    visitor, labels = SimpleNamespace(session_hash="visitor"), str(tables[0])
+    lines = tables[0].read_text().splitlines()
+    part = tmp_path / "part.csv"
+    part.write_text("\n".join([lines[0], *lines[11:16]]))
+    with closing(tab.compare(tab.MINE, str(clip), 0, "ours", tab.TABLE, str(part), labels, "ring", visitor)) as pages:
+        last = next(page for page in pages if "agree in" in page.status)
+    assert "A and B agree in 5 of 5 frames (100%)" in last.status and f"are of 5 of the {FRAMES} frames" in last.status
+    assert last.differences == [] and [row[5:] for row in last.state.scores()] == [["1.000"] * 3] * 2
+    part.write_text("\n".join([lines[0], "900,1,5,5,0.9,detected,30"]))
+    with closing(tab.compare(tab.MINE, str(clip), 0, "ours", tab.TABLE, str(part), labels, "ring", visitor)) as pages:
+        assert "of none of the frames" in list(pages)[-1].status
+
+
+def test_a_made_up_rally_is_scored_by_its_own_positions(tables):
+    tab = pytest.importorskip("demo.tab_compare")
+    name = sorted(tab.EXAMPLES.glob("*.csv"))[0].stem
+    assert len(tab._labels(name, str(tables[0]))) == len(Trajectory.from_csv(tab.EXAMPLES / f"{name}.csv"))
 
 
 def test_every_frame_that_is_compared_can_be_shown_at_any_frame_rate(clip, tables, page_weights, monkeypatch):

@@ -18,7 +18,7 @@ import pytest
 from tracknetv5 import BallTracker, Trajectory, VideoWarning
 from tracknetv5.data.synthetic import write_rally
 from tracknetv5.draw import STYLES
-from tracknetv5.video import VideoWriter, read_frames
+from tracknetv5.video import VideoWriter, probe, read_frames
 
 pytest.importorskip("gradio")
 pytest.importorskip("matplotlib")
@@ -235,6 +235,21 @@ def test_rallies_end_with_a_pause_longer_than_a_second():
     moving = [(10 * k, 50) for k in range(5)]
     found = words.rallies(trajectory(moving + [NONE] * 9 + moving + [NONE] * 15 + moving))
     assert [(rally.first, rally.last) for rally in found] == [(0, 18), (34, 38)]
+
+
+def test_a_cut_ends_a_rally_and_is_told():
+    moving = trajectory([(10 * k, 50) for k in range(10)])
+    cut = replace(moving, cuts=(4,))
+    assert [(rally.first, rally.last) for rally in words.rallies(cut)] == [(0, 3), (4, 9)]
+    assert "The picture is cut at 0.4 s." in words.summary(cut) and "cut" not in words.summary(moving)
+
+
+def test_another_video_is_tracked_from_its_beginning(clip, monkeypatch):
+    assert tab_track.describe(str(clip))[1:] == (0, None)
+    assert tab_track.describe(None)[1:] == (0, None)
+    monkeypatch.setattr(guard, "MAX_SECONDS", 0.1)
+    monkeypatch.setattr(guard, "look", lambda video: replace(probe(video), duration=300.0))
+    assert tab_track.describe(str(clip))[1:] == (0, 60)
 
 
 def test_the_summary_says_what_was_seen_and_what_was_not():
