@@ -69,7 +69,7 @@ def build(video: gr.Video, tab: gr.Tab) -> None:
     a, b = inspection.learned_map(name)
     gr.Markdown(
         f"How `{name}` finds the ball in one frame, from top to bottom. Choose a frame, or jump to an interesting one; "
-        "point at a picture for the numbers behind it."
+        "point at or tap a picture for the numbers behind it."
     )
     clip, start = clip_choice("inside")
     with gr.Row(equal_height=True):
@@ -145,7 +145,7 @@ def build(video: gr.Video, tab: gr.Tab) -> None:
         "inside-v4",
     )
     readout = gr.HTML(
-        parts.notice("Point at a picture to read its values."), elem_id="inside-readout", elem_classes="readout",
+        parts.notice("Point at or tap a picture to read its values."), elem_id="inside-readout", elem_classes="readout",
         js_on_load=_KEYS,
     )  # fmt: skip
 
