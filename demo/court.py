@@ -1,6 +1,7 @@
 """The court as the camera sees it, without what moves, and the ball's path over it."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -20,6 +21,13 @@ def empty_court(frames: Iterable[np.ndarray]) -> np.ndarray:
     median = median_background(chain([first], frames))
     # A median of a moving picture is a blur: its outlines are much weaker than those of any one frame.
     return median if _detail(median) > 0.6 * _detail(first) else first
+
+
+def main_shot(trajectory: Trajectory) -> Trajectory:
+    """The rows of the shot with a ball in most of its frames: one court is seen in it."""
+    rows = trajectory.shot == np.bincount(trajectory.shot, weights=trajectory.visible).argmax()
+    arrays = {name: getattr(trajectory, name)[rows] for name in ("frame", "time", "xy", "score", "source")}
+    return replace(trajectory, **arrays, cuts=(), repeats=())
 
 
 def _detail(image: np.ndarray) -> float:

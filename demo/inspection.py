@@ -8,10 +8,12 @@ from functools import cache
 
 import numpy as np
 import torch
+from numpy.lib.stride_tricks import sliding_window_view
 
 from demo import models
 from demo.footage import Footage
 from demo.models import INFERENCE, SLICE_SECONDS
+from demo.words import HELD
 from tracknetv5.heatmaps import Detection, peaks
 from tracknetv5.linking import linked
 from tracknetv5.metrics import SIZE, TOLERANCE
@@ -158,9 +160,10 @@ class Scan:
 
     @property
     def pace(self) -> np.ndarray:
-        """(N,) model pixels since the frame before, -inf where one of the two has no ball."""
+        """(N,) model pixels a frame that last for HELD frames around a row, -inf where one of them has no ball."""
         step = np.linalg.norm(np.diff(self.xy, axis=0, prepend=np.nan), axis=1)
-        return np.where(np.isnan(step), -np.inf, step)
+        held = sliding_window_view(np.pad(step, HELD // 2, constant_values=np.nan), HELD).min(axis=1)
+        return np.where(np.isnan(held), -np.inf, held)
 
 
 FINDS = {
@@ -168,7 +171,7 @@ FINDS = {
     "Recovered ball": ("recovered", "the draft missed no ball that the residual brought back in this clip"),
     "Removed false ball": ("suppressed", "the residual removed no ball of the draft in this clip"),
     "Least certain": ("doubtful", "no ball was found in this clip"),
-    "Fastest ball": ("pace", "no ball was found in two frames in a row of this clip"),
+    "Fastest ball": ("pace", f"no ball was found in {HELD + 1} frames in a row of this clip"),
 }
 
 

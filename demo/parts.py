@@ -22,14 +22,24 @@ def steps(*texts: str) -> str:
     return f'<ol class="steps">{"".join(f"<li>{escape(text)}</li>" for text in texts)}</ol>'
 
 
-def table(caption: str, headers: Sequence[str], rows: Sequence[Sequence]) -> str:
-    """A table that scrolls sideways on a narrow page; the first cell of each row is its header. No rows, no table."""
+def table(caption: str, headers: Sequence[str], rows: Sequence[Sequence], jumps: Sequence[float] = ()) -> str:
+    """A table that scrolls sideways on a narrow page; the first cell of each row is its header. No rows, no table.
+
+    `jumps`: for each row the seconds in a video that its first cell leads to, as a button that `jumps_to` makes work.
+    """
     if not rows:
         return ""
     head = "".join(f'<th scope="col">{escape(str(cell))}</th>' for cell in headers)
+    firsts = [escape(str(row[0])) for row in rows]
+    if jumps:
+        firsts = [
+            f'<button type="button" class="jump" data-seconds="{seconds:.3f}" '
+            f'aria-label="{first}: show it in the video">▶ {first}</button>'
+            for first, seconds in zip(firsts, jumps, strict=True)
+        ]
     body = "".join(
-        f'<tr><th scope="row">{escape(str(first))}</th>{"".join(f"<td>{escape(str(cell))}</td>" for cell in rest)}</tr>'
-        for first, *rest in rows
+        f'<tr><th scope="row">{first}</th>{"".join(f"<td>{escape(str(cell))}</td>" for cell in rest)}</tr>'
+        for first, (_, *rest) in zip(firsts, rows, strict=True)
     )
     # The caption stands above what scrolls: on a narrow page it would be cut off.
     return (
@@ -37,3 +47,19 @@ def table(caption: str, headers: Sequence[str], rows: Sequence[Sequence]) -> str
         f'<div class="table-scroll" tabindex="0" role="region" aria-label="{escape(caption)}">'
         f'<table aria-label="{escape(caption)}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></div>'
     )
+
+
+def jumps_to(selector: str) -> str:
+    """What a `gr.HTML` with a table of `jumps` does on load: its buttons play the video in the component `selector`."""
+    return (
+        """
+        element.addEventListener('click', (event) => {
+          const button = event.target.closest('.jump');
+          const video = button && document.querySelector('SELECTOR video');
+          if (!video) return;
+          video.currentTime = Number(button.dataset.seconds);
+          video.play();
+          video.scrollIntoView({behavior: 'smooth', block: 'nearest'});
+        });
+        """
+    ).replace("SELECTOR", selector)

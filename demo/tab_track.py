@@ -32,6 +32,7 @@ STYLE_NAMES = {
     "dots": "Dots: one a frame, far apart where the ball is fast",
     "ring": "Ring: nothing but the ball",
 }
+COURT, OF_MAIN_SHOT = "Path over the court: dark first, light last", "; the shot with most of the ball"
 QUEUE = "track"  # one line for the page and for programs
 CHART_SECONDS, CHART_GROWTH = 1.0, 1.01  # the chart is sent anew after so long, and with so many times the frames
 RUNS_AT_ONCE = 2  # they share the cores slice by slice; more would make everyone slow
@@ -81,10 +82,10 @@ def build() -> gr.Video:
             plot = gr.HTML(elem_id="charts", visible=False)
             with gr.Column(visible=False) as finished:
                 court = gr.Image(
-                    label="Path over the court: dark first, light last", interactive=False, format="png",
+                    label=COURT, interactive=False, format="png",
                     alt_text="The path of the ball drawn over the empty court", buttons=["fullscreen"], elem_id="court",
                 )  # fmt: skip
-                rally_table = gr.HTML(elem_id="rallies")
+                rally_table = gr.HTML(elem_id="rallies", js_on_load=parts.jumps_to("#overlay"))
                 with gr.Accordion("All positions as a table", open=False):
                     positions = gr.Dataframe(
                         headers=words.POSITION_HEADERS, label="Positions", interactive=False, max_height=360,
@@ -92,7 +93,7 @@ def build() -> gr.Video:
                     )  # fmt: skip
 
     inputs = [video, start, length, *settings]
-    page = Page(status, stop, plot, overlay, told, downloads, *files, finished, court, rally_table, positions)
+    page = Page(status, go, stop, plot, overlay, told, downloads, *files, finished, court, rally_table, positions)
     video.change(describe, video, [about, start, length], show_progress="hidden", api_visibility="private", queue=False)
     go.click(
         track_live, inputs, list(page), validator=validate, concurrency_limit=RUNS_AT_ONCE, concurrency_id=QUEUE,
@@ -107,6 +108,7 @@ class Page(NamedTuple):
     """What `track_live` shows, in order: the components, or a new value for each. What is not given stays as it is."""
 
     status: Any
+    go: Any = gr.skip()
     stop: Any = gr.skip()
     plot: Any = gr.skip()
     overlay: Any = gr.skip()
@@ -213,7 +215,7 @@ def track_live(
             charted, chart_at = 0, 0.0  # frames in the chart on the page, and when to send the next
             for news in run(tracker, job, Path(folder), stop, fill_gaps=int(gaps), overlay=draw, style=style):
                 if not isinstance(news, Progress):
-                    yield _at_end(news)
+                    yield _at_end(news, job.info.path.name)
                     continue
                 page = _at_work(news)
                 # A long chart is half a megabyte, and another hundredth of it is hardly seen.
@@ -232,8 +234,8 @@ def track_live(
 def _at_start() -> Page:
     hidden = gr.update(visible=False)
     return Page(
-        parts.progress_bar("Starting …", 0), stop=gr.update(visible=True), plot=hidden, overlay=hidden, told=hidden,
-        downloads=hidden, finished=hidden,
+        parts.progress_bar("Starting …", 0), go=gr.update(interactive=False), stop=gr.update(visible=True),
+        plot=hidden, overlay=hidden, told=hidden, downloads=hidden, finished=hidden,
     )  # fmt: skip
 
 
@@ -248,16 +250,21 @@ def _at_work(news: Progress) -> Page:
     )
 
 
-def _at_end(result: Result) -> Page:
-    done = f"Done in {result.seconds:.1f} s; {result.rate:.0f} frames per second while tracking."
+def _at_end(result: Result, name: str) -> Page:
+    """Everything about a finished run of the video `name`: another may have been chosen meanwhile."""
+    done = f"Done in {result.seconds:.1f} s: “{name}”, {result.rate:.0f} frames per second while tracking."
+    begin = float(result.trajectory.time[0])
+    if begin >= 0.05:
+        done += f" Times are those of your video; the marked one begins at its {begin:.1f} s."
     if result.warning:
         done += f" Take care: {result.warning}."
     film = None if result.overlay is None else str(result.overlay)
     return Page(
         parts.notice(done, "good"),
+        go=gr.update(interactive=True),
         stop=gr.update(visible=False),
         plot=gr.update(value=charts.time_charts(result.trajectory), visible=True),
-        overlay=gr.update(value=film, visible=film is not None),
+        overlay=gr.update(value=film, visible=film is not None, label=f"Ball marked in “{name}”"),
         told=gr.update(value=words.summary(result.trajectory), visible=True),
         downloads=gr.update(visible=True),
         csv=str(result.csv),
@@ -265,14 +272,17 @@ def _at_end(result: Result) -> Page:
         film=gr.update(value=film, visible=film is not None),
         archive=str(result.archive),
         finished=gr.update(visible=True),
-        court=str(result.court),
-        rallies=parts.table("Rallies", words.RALLY_HEADERS, words.rally_table(result.trajectory)),
+        court=gr.update(value=str(result.court), label=COURT + (OF_MAIN_SHOT if result.trajectory.cuts else "")),
+        rallies=parts.table(
+            "Rallies", words.RALLY_HEADERS, words.rally_table(result.trajectory),
+            words.rally_begins(result.trajectory) if film else (),
+        ),  # fmt: skip
         positions=words.position_table(result.trajectory),
     )
 
 
 def _stopped(text: str, kind: str = "info") -> Page:
-    return Page(parts.notice(text, kind), stop=gr.update(visible=False))
+    return Page(parts.notice(text, kind), go=gr.update(interactive=True), stop=gr.update(visible=False))
 
 
 def _endpoint(video, start, length, settings) -> None:

@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
-import numpy as np
-
-from demo.court import draw_court, empty_court
+from demo.court import draw_court, empty_court, main_shot
 from demo.guard import Job
 from demo.models import INFERENCE, SLICE_SECONDS
 from tracknetv5.draw import STYLES
@@ -122,15 +120,14 @@ def _frames(tracker: BallTracker, job: Job, cancel: threading.Event) -> Generato
             yield frame
 
 
-def _images(tracker: BallTracker, job: Job, cancel: threading.Event) -> Iterator[np.ndarray]:
-    return (frame.image for frame in _frames(tracker, job, cancel))
-
-
 def _court(tracker: BallTracker, job: Job, trajectory: Trajectory, path: Path, cancel: threading.Event) -> None:
-    background = empty_court(_images(tracker, job, cancel))
+    shot = main_shot(trajectory)
+    first, last = int(shot.frame[0]), int(shot.frame[-1])
+    with closing(_frames(tracker, job, cancel)) as frames:
+        background = empty_court(frame.image for frame in frames if first <= frame.index <= last)
     if cancel.is_set():
         raise Cancelled
-    draw_court(background, trajectory, path)
+    draw_court(background, shot, path)
 
 
 def _ended(work: Future, cancel: threading.Event) -> None:

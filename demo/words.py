@@ -54,6 +54,11 @@ def rally_table(trajectory: Trajectory) -> list[list]:
     return rows
 
 
+def rally_begins(trajectory: Trajectory) -> list[float]:
+    """Seconds from the first frame to the beginning of each rally: where it begins in the marked video."""
+    return [float(trajectory.time[rally.first] - trajectory.time[0]) for rally in rallies(trajectory)]
+
+
 POSITION_HEADERS = ["Frame", "Time (s)", "X (px)", "Y (px)", "Speed (px/s)", "Confidence", "Source"]
 
 

@@ -85,8 +85,20 @@ def test_upload_gives_the_librarys_positions_and_a_marked_video(page, clip, expe
     assert f"found in {seen} of {FRAMES} frames" in page.inner_text("#summary")
     assert page.locator("#charts svg").count() == 3
     assert page.locator("#rallies tbody tr").count() >= 1
+    assert "rally.mp4" in page.inner_text("#status") and "rally.mp4" in page.inner_text("#overlay")
+    assert page.is_enabled("#go")
     assert page.evaluate("document.querySelector('#overlay video').videoWidth") == SIZE[1]  # the browser can play it
     assert page.evaluate("document.querySelector('#court img').naturalWidth") > SIZE[1]
+
+
+def test_a_rally_in_the_table_is_played(page, clip):
+    track(page, clip)
+    seconds = float(page.get_attribute("#rallies .jump >> nth=0", "data-seconds"))
+    page.evaluate("document.querySelector('#overlay video').currentTime = 1.2")
+    page.evaluate("document.querySelector('#overlay video').play = function () { this.told = true; }")
+    page.click("#rallies .jump >> nth=0")
+    page.wait_for_function(f"Math.abs(document.querySelector('#overlay video').currentTime - {seconds}) < 0.01")
+    assert page.evaluate("document.querySelector('#overlay video').told")
 
 
 def test_the_ball_is_where_the_rally_was_made(trained, page, clip, tmp_path):

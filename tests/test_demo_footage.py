@@ -157,3 +157,12 @@ def test_what_the_residual_did_in_words_though_the_draft_is_undecided_around(bef
     images = np.zeros((3, 36, 64, 3), np.uint8)
     window = inspection.Window(30, images, nothing, nothing, gated, gated, logits - gated, logits, 0.4)
     assert inspection.in_words(window, 31) == says
+
+
+def test_the_fastest_ball_is_one_whose_pace_lasts():
+    steps = [0, 4, 4, 4, 90, 9, 9, 9, 2]  # 90 in a single one: a false position
+    xy = np.stack([np.cumsum(steps), np.zeros(len(steps))], axis=1).astype(float)
+    one = np.zeros(len(steps))
+    scan = inspection.Scan(np.full_like(xy, np.nan), one, xy, one, one)
+    np.testing.assert_array_equal(scan.pace, [-np.inf, -np.inf, 4, 4, 4, 9, 9, 2, -np.inf])
+    assert inspection.find(scan, "Fastest ball") == (5, "")

@@ -26,9 +26,9 @@ pytest_plugins = ["demo_page"]
 
 from demo import guard, parts, tab_about, tab_track, words  # noqa: E402 (they need the libraries asked for above)
 from demo.charts import time_charts  # noqa: E402
-from demo.court import draw_court, empty_court  # noqa: E402
+from demo.court import draw_court, empty_court, main_shot  # noqa: E402
 from demo.models import INFERENCE  # noqa: E402
-from demo.tracking import RENDERING, Cancelled, Progress, Result, run  # noqa: E402
+from demo.tracking import RENDERING, Cancelled, Progress, Result, _court, run  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -309,6 +309,28 @@ def test_nothing_is_joined_across_a_camera_cut(tmp_path):
         scale = picture.shape[1] / 200
         between.append(picture[round(48 * scale) : round(53 * scale), round(60 * scale) : round(140 * scale)].max())
     assert between[0] > 60 and between[1] == 0
+
+
+def test_the_court_is_that_of_the_shot_with_most_of_the_ball(tracker, tmp_path):
+    seen = [(10, 10), NONE, NONE, NONE, (20, 30), (30, 30), NONE]
+    shot = main_shot(replace(trajectory(seen), cuts=(4,), repeats=(1, 6)))
+    assert shot.frame.tolist() == [4, 5, 6] and shot.cuts == () and shot.visible.tolist() == [True, True, False]
+    assert len(main_shot(trajectory([NONE] * 3))) == 3
+
+    film = tmp_path / "cut.mp4"
+    with VideoWriter(film, (180, 240), Fraction(30)) as writer:
+        for number in range(24):
+            writer.write(np.full((180, 240, 3), (250, 0, 0) if number < 12 else (0, 0, 250), np.uint8))
+    job = guard.check(str(film), 0, None)
+    xy = np.full((24, 2), np.nan)
+    xy[:4] = 20.0
+    found = Trajectory(
+        np.arange(24), np.arange(24) / 30, xy, np.where(np.arange(24) < 4, 0.9, 0),
+        np.where(np.arange(24) < 4, "detected", ""), size=(180, 240), cuts=(12,),
+    )  # fmt: skip
+    _court(tracker, job, found, tmp_path / "court.png", threading.Event())
+    blue, _, red = cv2.imread(str(tmp_path / "court.png"))[100, 300]
+    assert red > 100 and blue < 50  # no mixture of the two
 
 
 def test_html_escapes_what_visitors_name():
