@@ -75,8 +75,9 @@ def test_weights_are_rounded_once_and_neither_a_stem_nor_the_given_network_is():
 def test_16_bits_are_chosen_where_they_are_fast_and_fine_enough(monkeypatch):
     lite, published = create_model("tracknet_v5_lite"), create_model("tracknet_v2")
     assert fastest_precision(published, torch.device("cuda")) == "float16"
-    for amx, expected in ((True, "bfloat16"), (False, "float32")):
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda amx=amx: {"amx_bf16": amx}, raising=False)
+    for known, expected in (({"amx_bf16"}, "bfloat16"), ({"avx512_bf16"}, "bfloat16"), ({"avx512_f"}, "float32")):
+        capabilities = {name: name in known for name in ("amx_bf16", "avx512_bf16", "avx512_f")}
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda of=capabilities: of, raising=False)
         assert fastest_precision(lite, CPU) == expected
         assert fastest_precision(published, CPU) == "float32"
     monkeypatch.delattr(torch.cpu, "get_capabilities")

@@ -52,7 +52,8 @@ class HeatmapPredictor:
             runtime: "torch", on any device; "onnx", ONNX Runtime on the CPU, for which the network is exported once and
                 kept in the user's cache; or "auto", the faster of those installed.
             precision: what torch multiplies in: "float32", "bfloat16", "float16", or "auto", 16 bits where they are
-                faster, which is on CUDA, and on CPUs with AMX for the lite sizes. ONNX Runtime knows float32 alone.
+                faster, which is on CUDA, and on CPUs with AMX or AVX-512 BF16 for the lite sizes. ONNX Runtime knows
+                float32 alone.
             compiled: let `torch.compile` make the network faster; the first window then takes some seconds and, on a
                 CPU, a C++ compiler.
             step: frames between windows; 1 sees every frame in several windows, the window's length sees it once.

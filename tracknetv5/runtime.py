@@ -122,14 +122,15 @@ def _halve(model: nn.Module, precision: torch.dtype) -> None:
 def fastest_precision(model: nn.Module, device: torch.device) -> str:
     """What `precision="auto"` takes for a network in torch: 16 bits where the device multiplies matrices of them.
 
-    On a CPU, that is one with AMX, and only networks whose stem stays in 32 bits (the lite sizes) are computed so:
-    pixels themselves are too fine for bfloat16.
+    On a CPU, that is one with AMX or AVX-512 BF16, and only networks whose stem stays in 32 bits (the lite sizes) are
+    computed so: pixels themselves are too fine for bfloat16.
     """
     if device.type == "cuda":
         return "float16"
     stem = any(isinstance(module, Stem) for module in model.modules())
     capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # older torch does not say
-    return "bfloat16" if device.type == "cpu" and stem and capabilities.get("amx_bf16") else "float32"
+    multiplies = any(capabilities.get(name) for name in ("amx_bf16", "avx512_bf16"))
+    return "bfloat16" if device.type == "cpu" and stem and multiplies else "float32"
 
 
 def fastest(model: nn.Module, device: torch.device) -> str:
