@@ -1,5 +1,6 @@
 """Loss, schedule, configuration and a tiny run, resumed."""
 
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -277,6 +278,23 @@ def test_a_damaged_checkpoint_is_named(tmp_path, rallies, name):
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(ValueError, match=r"checkpoint: cannot be resumed: start from .*weights with \[model\] init"):
         Trainer(config).run()
+
+
+@pytest.mark.parametrize("worse", [50.0, float("nan")])
+def test_a_run_that_collapses_ends_with_the_weights_of_before(tmp_path, rallies, monkeypatch, worse):
+    steps = itertools.count(1)
+
+    def loss(*tensors):
+        step = next(steps)
+        return weighted_bce(*tensors) * (worse if step >= 17 else 50.0 if step == 13 else 1.0)  # one alone may be
+
+    monkeypatch.setattr("tracknetv5.training.loop.weighted_bce", loss)
+    with pytest.raises(ValueError, match="run: the training has collapsed: .* after 36 windows. Go on from .*weights"):
+        Trainer(write_config(tmp_path, rallies, "run", 60)).run()
+    log = np.genfromtxt(tmp_path / "run" / "log.csv", delimiter=",", names=True)
+    assert log["windows"][-1] == 36
+    model, _ = load_weights(tmp_path / "run" / "weights")
+    assert all(weight.isfinite().all() for weight in model.parameters())
 
 
 def test_stored_weights_have_the_statistics_of_what_they_compute(tmp_path, rallies):

@@ -5,10 +5,12 @@ import json
 import math
 import shutil
 import time
+from collections import deque
 from copy import deepcopy
 from itertools import islice
 from pathlib import Path
 from pickle import UnpicklingError
+from statistics import median
 
 import torch
 from accelerate import Accelerator
@@ -26,6 +28,7 @@ from tracknetv5.training.validate import validate
 from tracknetv5.weights import NOT_STATED, WeightsConfig, read_config, resolve, round_weights, save_weights
 
 NORM_WINDOWS = 256  # windows on which the statistics of batch norm are measured
+STEADY, COLLAPSED = 10, 3.0  # lines of the log that say what the loss was, and how many times that ends a run
 # What may change from one part of a run to the next.
 MAY_CHANGE = {("data", "cache"), ("optim", "windows"), ("optim", "decay"), ("optim", "workers")}
 LOG_COLUMNS = ("windows", "hours", "loss", "learning_rate", "windows_per_second")
@@ -117,6 +120,7 @@ class Trainer:
             model.parameters(), lr=optim.learning_rate, weight_decay=optim.weight_decay, eps=1e-12, fused=True
         )
         self.progress = Progress()
+        self.losses = deque(maxlen=STEADY + 2)  # of the last lines of the log
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.accelerator.register_for_checkpointing(self.progress, self.ema.module)
 
@@ -128,6 +132,10 @@ class Trainer:
 
         Returns:
             The folder of the averaged weights.
+
+        Raises:
+            ValueError: the checkpoint in the folder does not fit, or the training has collapsed; checkpoint and weights
+                are then those of before.
         """
         output, optim, progress = self.config.output, self.config.optim, self.progress
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -235,6 +243,20 @@ class Trainer:
                 if new:
                     writer.writerow(LOG_COLUMNS)
                 writer.writerow([self.progress.windows, *(f"{value:.6g}" for value in row)])
+        self.losses.append(loss)
+        self._stop_if_collapsed()
+
+    def _stop_if_collapsed(self) -> None:
+        """Raise ValueError where the loss has become a multiple of what it was: networks seldom come back from that."""
+        if len(self.losses) < self.losses.maxlen:
+            return
+        *before, last, now = self.losses  # two lines, because a hard batch can make one
+        if not (last <= COLLAPSED * median(before) or now <= COLLAPSED * median(before)):
+            raise ValueError(
+                f"{self.folder}: the training has collapsed: its loss was {median(before):.3g} and is {now:.3g} after "
+                f"{self.progress.windows} windows. Go on from {self.folder / 'weights'} with [model] init, a lower "
+                "[optim] learning_rate and another [output] folder"
+            )
 
     def _forget(self) -> None:
         """Take back what was noted after the checkpoint, by a run that was killed: it will be noted again."""
