@@ -107,10 +107,10 @@ class BackgroundDecoupling(nn.Module):
         return fields, self.attention(fields)
 
 
-def interleave(frames: Tensor, attention: Tensor) -> Tensor:
-    """The backbone's input [I0, A+01, A-01, I1, A+12, A-12, I2]: (B, 3 T + 2 (T - 1), H, W)."""
+def interleave(frames: Tensor, attention: Tensor, *behind: Tensor) -> Tensor:
+    """The backbone's input [I0, A+01, A-01, I1, A+12, A-12, I2], (B, 3 T + 2 (T - 1), H, W), and what comes behind."""
     intervals = zip(frames.unbind(1), attention.unbind(1), strict=False)  # frames are one more than intervals
-    return torch.cat([*(part for interval in intervals for part in interval), frames[:, -1]], dim=1)
+    return torch.cat([*(part for interval in intervals for part in interval), frames[:, -1], *behind], dim=1)
 
 
 def attention_channels(frames: int) -> list[int]:

@@ -141,7 +141,9 @@ class RSTR(nn.Module):
         batch, frames, height, width = draft.shape
         rows, columns = height // self.options.patch, width // self.options.patch
         draft = draft.reshape(batch * frames, 1, height, width)
-        if self.training and draft.device.type == "cpu":  # a product of matrices: its gradient is much cheaper there
+        # On a CPU, as a product of matrices: its gradient is much cheaper, and so is all of it in bfloat16. Elsewhere
+        # as a module: some counters of operations see nothing else.
+        if draft.device.type == "cpu" and (self.training or torch.is_autocast_enabled("cpu")):
             x = F.linear(space_to_depth(draft, self.options.patch), self.embed.weight.flatten(1), self.embed.bias)
         else:
             x = self.embed(draft).permute(0, 2, 3, 1)  # (B T, h, w, D)

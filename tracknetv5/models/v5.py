@@ -102,13 +102,15 @@ class TrackNetV5(nn.Module):
         check_frames(frames, self.options.frames, multiple=self.options.multiple)
         check_background(frames, background, self.takes_background)
         fields = attention = residual = over_background = None
-        seen = frames.flatten(1, 2)
-        if self.mdd is not None:
-            fields, attention = self.mdd(frames)
-            seen = interleave(frames, attention)
+        behind = []
         if self.background is not None:
             over_background, differs = self.background(frames, background)
-            seen = torch.cat([seen, background, differs.flatten(1, 2)], dim=1)
+            behind = [background, differs.flatten(1, 2)]
+        if self.mdd is not None:
+            fields, attention = self.mdd(frames)
+            seen = interleave(frames, attention, *behind)
+        else:
+            seen = torch.cat([frames.flatten(1, 2), *behind], dim=1)
         gated = draft = self.head(self.backbone(seen))
         if self.mdd is not None:
             gated = gate(draft, attention[:, :, 0] if self.options.gate == "brightening" else attention.amax(2))
