@@ -49,6 +49,8 @@ TERMS = f"""
 {RATIOS}
 """
 
+NO_BALL = "A ball reported in frames without one"
+
 LICENCES = """
 ## Licences
 
@@ -90,16 +92,17 @@ def _tables(pattern: str) -> list[str]:
 
 def _accuracy(report: dict) -> str:
     rows = [
-        [result["weights"], sport, score["total"], _ratio(score["precision"]), _ratio(score["recall"]), _f1(score)]
+        [result["weights"], sport, score["total"], _ratio(score["precision"]), _ratio(score["recall"]), _f1(score),
+         f"{score['fp2']} of {score['fp2'] + score['tn']}"]
         for result in report["results"]
         for sport, score in result["by_sport"].items()
-    ]
+    ]  # fmt: skip
     caption = (
         f"Accuracy on real footage that training never saw (split “{report['split']}”): right within "
         f"{report['tolerance_px']} px at 512 × 288. In brackets: where the figure would lie 95 times in 100, if other "
         "footage were like this; optimistic where clips are few"
     )
-    return parts.table(caption, ["Weights", "Sport", "Frames", "Precision", "Recall", "F1 (95 %)"], rows)
+    return parts.table(caption, ["Weights", "Sport", "Frames", "Precision", "Recall", "F1 (95 %)", NO_BALL], rows)
 
 
 def _ratio(value: float | None) -> str:

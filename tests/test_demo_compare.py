@@ -214,6 +214,7 @@ def test_about_shows_the_committed_figures(page):
     score = measured["by_sport"]["all"]
     low, high = score["interval_95"]["f1"]
     assert f"{score['f1']:.3f} ({low:.3f} to {high:.3f})" in shown
+    assert f"{score['fp2']} of {score['fp2'] + score['tn']}" in shown
     cost = json.loads((RESULTS / "flops.json").read_text())
     full = next(model for model in cost["models"] if model["model"] == "tracknet_v5")
     assert f"{full['params']:,}" in shown
