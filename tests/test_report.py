@@ -46,14 +46,15 @@ def result(**more) -> dict:
 
 
 def test_results_without_breakdown_have_no_picture(tmp_path, monkeypatch):
+    report_pictures = pytest.importorskip("benchmarks.report_pictures")
     old = written(tmp_path, monkeypatch, result())
-    report.draw_accuracy(old, tmp_path / "a.png")
+    report_pictures.draw_accuracy(old, tmp_path / "a.png")
     assert not (tmp_path / "a.png").exists()
     assert report.PICTURE not in report.accuracy_table()
 
 
 def test_picture_of_the_breakdown(tmp_path, monkeypatch):
-    pytest.importorskip("matplotlib")
+    report_pictures = pytest.importorskip("benchmarks.report_pictures")
 
     def row(tp: int) -> dict:
         return Counts(tp=tp, fn=20 - tp).as_dict() | {"interval_95": {"f1": [0.1, 0.9] if tp else [None, None]}}
@@ -70,7 +71,7 @@ def test_picture_of_the_breakdown(tmp_path, monkeypatch):
     assert table.endswith(f"({report.PICTURE})") and "protocol `paper`: every heatmap" in table
     sizes = []
     for count in (1, 2):
-        report.draw_accuracy(new | {"results": new["results"][:count]}, tmp_path / "docs" / f"{count}.png")
+        report_pictures.draw_accuracy(new | {"results": new["results"][:count]}, tmp_path / "docs" / f"{count}.png")
         sizes.append((tmp_path / "docs" / f"{count}.png").stat().st_size)
     assert 5_000 < sizes[0] < sizes[1] < 100_000
 

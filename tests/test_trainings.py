@@ -193,13 +193,13 @@ def test_every_training_window_of_a_split_is_drawn_and_none_of_the_rest(rallies,
 
 
 def test_the_tables_and_the_pictures(finished, tmp_path, monkeypatch):
-    pytest.importorskip("matplotlib")
+    report_pictures = pytest.importorskip("benchmarks.report_pictures")
     result, leaked = (json.loads((finished / f"{name}.json").read_text()) for name in ("ablation", "leak"))
     tables = {"ablation": report.ablation_table(result), "leak": report.leak_table(leaked)}
     assert tables["ablation"].count("| tracknet_v") == 2 and tables["leak"].count("windows minus clips") == 2
     assert "24 windows" in tables["ablation"] and "first.toml`, `last.toml" in tables["ablation"]
-    report.draw_ablation(result, tmp_path / "docs" / "a.png")
-    report.draw_leak(leaked, tmp_path / "docs" / "b.png")
+    report_pictures.draw_ablation(result, tmp_path / "docs" / "a.png")
+    report_pictures.draw_leak(leaked, tmp_path / "docs" / "b.png")
     assert all((tmp_path / "docs" / f"{name}.png").stat().st_size > 5_000 for name in "ab")
 
     (tmp_path / "accuracy_val.json").write_text((report.RESULTS / "accuracy_val.json").read_text())
