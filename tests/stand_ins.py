@@ -36,19 +36,30 @@ class Redness(nn.Module):
         return 20 * (frames[:, :, 0] - frames[:, :, 2]) - 5
 
 
+class Position(Redness):
+    """The heat is a frame's position in its window, in tenths from 0.1 on."""
+
+    def forward(self, frames):
+        self.calls.append((frames, None))
+        heat = torch.arange(1, self.options.frames + 1) / 10
+        return torch.logit(heat)[None, :, None, None].expand(frames[:, :, 0].shape)
+
+
 def redness(frames: int = 3, **facts) -> BallTracker:
     facts = dict(height=HEIGHT, width=WIDTH, step=frames) | facts
     return BallTracker(Redness(frames), WeightsConfig(model="redness", options={}, frames=frames, **facts))
 
 
-def images(count: int, height: int = HEIGHT, width: int = WIDTH) -> tuple[list[np.ndarray], np.ndarray]:
-    """Grey frames with a red ball, and its centres (count, 2)."""
+def images(
+    count: int, height: int = HEIGHT, width: int = WIDTH, *, grey: int = 100
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Grey frames of this brightness with a red ball, and its centres (count, 2)."""
     y, x = np.mgrid[:height, :width]
     times = np.arange(count)
     centres = np.stack([width * (0.2 + 0.03 * times % 0.6), height * (0.6 - 0.01 * times % 0.3)], 1)
     frames = []
     for cx, cy in centres:
-        image = np.full((height, width, 3), 100, np.uint8)
+        image = np.full((height, width, 3), grey, np.uint8)
         image[(x - cx) ** 2 + (y - cy) ** 2 < (height / 10) ** 2] = (255, 60, 60)
         frames.append(image)
     return frames, centres

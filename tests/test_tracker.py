@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from stand_ins import HEIGHT, WIDTH, Redness, images, redness, write
+from stand_ins import HEIGHT, WIDTH, Position, Redness, images, redness, write
 from torch import nn
 
 from tracknetv5.background import median_background
@@ -116,133 +116,11 @@ def test_the_network_sees_the_true_shape_of_pixels_that_are_not_square(tmp_path)
     assert all((window > 0.2).all() for window, _ in tracker.model.calls)  # nothing black beside the picture
 
 
-def test_stream_answers_as_soon_as_no_later_frame_matters():
-    frames, _ = images(30)
-    seen = 0
-
-    def counted():
-        nonlocal seen
-        for frame in frames:
-            seen += 1
-            yield frame
-
-    delays = [seen - point.frame for point in redness(step=1).stream(counted())]
-    assert max(delays) == LAG + 3
-
-
-# --- shots, repetitions, delays
-
-
-def shot(count: int, grey: int) -> tuple[list[np.ndarray], np.ndarray]:
-    """As `images`, on a background of this brightness."""
-    frames, centres = images(count)
-    return [np.where(frame == 100, grey, frame).astype(np.uint8) for frame in frames], centres
-
-
-def greys(tracker: BallTracker) -> list[list[int]]:
-    """The brightness of the corner of each picture in each window that the network saw."""
-    return [(255 * window[0, :, 0, 0, 0]).round().int().tolist() for window, _ in tracker.model.calls]
-
-
-@pytest.mark.parametrize("delay", [None, 0, 1, 2])
-@pytest.mark.parametrize("step", [1, 2, 3])
-@pytest.mark.parametrize("lengths", [(1, 1), (2, 5), (4, 1, 3), (7, 8)])
-def test_windows_stay_within_a_shot_and_no_frame_is_lost(lengths, step, delay):
-    frames, centres = map(list, zip(*(shot(n, 20 + 60 * k) for k, n in enumerate(lengths)), strict=True))
-    tracker = redness(step=step)
-    points = list(tracker.stream((frame for part in frames for frame in part), delay=delay))
-    assert [point.frame for point in points] == list(range(sum(lengths)))
-    np.testing.assert_allclose([point.xy for point in points], np.concatenate(centres), atol=0.5)
-    assert [point.frame for point in points if point.picture == "cut"] == np.cumsum(lengths)[:-1].tolist()
-    assert all(len(set(window)) == 1 for window in greys(tracker))
-
-
-@pytest.mark.parametrize("delay", [None, 0, 1, 2])
-def test_a_repeated_frame_is_answered_as_the_one_it_repeats_and_fills_no_place_in_a_window(delay):
-    order = [0, 0, 1, 2, 2, 2, 3, 4, 5, 5]
-    frames, centres = images(6)
-    frames = [np.where(frame == 100, 100 + k, frame).astype(np.uint8) for k, frame in enumerate(frames)]
-    tracker = redness(step=1)
-    points = list(tracker.stream([frames[k].copy() for k in order], delay=delay))
-    np.testing.assert_allclose([point.xy for point in points], centres[order], atol=0.5)
-    assert [point.frame for point in points if point.picture == "repeat"] == [1, 4, 5, 9]
-    for window in greys(tracker):
-        steps = np.diff(window)
-        assert set(steps[np.flatnonzero(steps)[:1].sum() :]) <= {0, 1} and window[-1] - window[0] <= 2
-    ends = {None: [2, 3, 4, 5], 0: [0, 1, 2, 3, 4, 5], 1: [0, 2, 4, 5], 2: [1, 2, 5]}[delay]
-    assert [window[-1] - 100 for window in greys(tracker)] == ends
-
-
-@pytest.mark.parametrize("delay", [None, 0, 1, 2])
-@pytest.mark.parametrize("times", [2, 6, 50])
-def test_a_flash_is_no_ball_however_often_its_frame_is_repeated(times, delay):
-    frames = [np.full((HEIGHT, WIDTH, 3), 50 + 10 * k, np.uint8) for k in range(10)]
-    frames[5] = images(1)[0][0]
-    tracker = redness(step=1)
-    tracker.model.forward = lambda window: torch.where(window[:, :, 0] > window[:, :, 2] + 0.3, 1.5, -9.0)
-    order = [*range(5), *[5] * times, *range(6, 10)]
-    points = list(tracker.stream([frames[k] for k in order], delay=delay))
-    assert sum(point.picture == "repeat" for point in points) == times - 1
-    assert [point.frame for point in points if point.xy] == []
-
-
-@pytest.mark.parametrize(
-    ("delay", "step", "waits", "windows"),
-    [
-        (0, 1, [0, 0, 0, 0, 0, 0, 0], 7),
-        (0, 3, [0, 0, 0, 0, 0, 0, 0], 7),
-        (1, 1, [1, 1, 1, 1, 1, 1, 0], 6),
-        (1, 2, [1, 0, 1, 0, 1, 0, 0], 4),
-        (1, 3, [1, 0, 1, 0, 1, 0, 0], 4),
-        (2, 1, [2, 2, 2, 2, 2, 1, 0], 5),
-        (2, 2, [2, 1, 2, 1, 2, 1, 0], 3),
-        (2, 3, [2, 1, 0, 2, 1, 0, 0], 3),
-    ],
-)
-def test_a_point_comes_with_its_delay_from_the_newest_window(delay, step, waits, windows):
-    config = WeightsConfig(model="", options={}, height=8, width=8, frames=3, step=step, threshold=0.05)
-    tracker, seen = BallTracker(Position(), config), 0
-
-    def frames():
-        nonlocal seen
-        for k in range(7):
-            seen += 1
-            yield np.full((8, 8, 3), 10 * k, np.uint8)
-
-    for point, wait in zip(tracker.stream(frames(), delay=delay), waits, strict=True):
-        assert seen - 1 == point.frame + wait
-        assert point.score == pytest.approx((3 - wait) / 10)
-    assert len(tracker.model.calls) == windows
-
-
-@pytest.mark.parametrize("delay", [None, 0, 1, 2])
-def test_a_repeated_frame_has_the_score_of_the_one_it_repeats(delay):
-    config = WeightsConfig(model="", options={}, height=8, width=8, frames=3, step=1, threshold=0.05)
-    order = [0, 1, 1, 2, 3, 3, 3, 4, 5, 5]
-    frames = (np.full((8, 8, 3), 10 * k, np.uint8) for k in order)
-    scores = [point.score for point in BallTracker(Position(), config).stream(frames, delay=delay)]
-    assert all(a == b for a, b, k, j in zip(scores, scores[1:], order, order[1:], strict=False) if k == j)
-    assert len(set(scores)) > (delay != 0)
-
-
-def test_a_point_does_not_wait_for_a_standstill_to_end():
-    frame, other = (images(2)[0][k] for k in range(2))
-    for delay, most in ((None, 40), (1, 1)):
-        seen = 0
-
-        def frames():
-            nonlocal seen
-            for image in [frame] * 100 + [other] * 5 + [frame]:
-                seen += 1
-                yield image
-
-        points = [(point, seen) for point in redness().stream(frames(), delay=delay)]
-        assert [point.frame for point, _ in points] == list(range(106)) and all(point.xy for point, _ in points)
-        assert max(seen - 1 - point.frame for point, seen in points) <= most
+# --- shots
 
 
 def test_track_says_where_the_camera_cuts_and_frames_are_repeated(tmp_path):
-    (first, _), (second, _) = shot(5, 40), shot(4, 120)
+    (first, _), (second, _) = images(5, grey=40), images(4, grey=120)
     order = [*first[:3], first[2], *first[3:], *second]
     trajectory = redness().track(write(tmp_path / "joined.mp4", order))
     assert trajectory.cuts == (6,) and trajectory.repeats == (3,) and len(trajectory) == 10
@@ -250,7 +128,7 @@ def test_track_says_where_the_camera_cuts_and_frames_are_repeated(tmp_path):
 
 
 def test_batches_of_windows_give_the_same_points(tmp_path, monkeypatch):
-    frames = shot(8, 40)[0] + shot(7, 120)[0]
+    frames = images(8, grey=40)[0] + images(7, grey=120)[0]
     path = write(tmp_path / "ball.mp4", frames)
     tracker = redness(step=1)
     alone = tracker.track(path)
@@ -269,15 +147,6 @@ def test_a_frame_without_a_ball_is_nan(tmp_path):
     trajectory = redness().track(write(tmp_path / "ball.mp4", frames))
     assert trajectory.visible.tolist() == [True, True, False, True, False, True]
     assert trajectory.score[2] == 0 and trajectory.source[2] == ""
-
-
-class Position(Redness):
-    """The heat is a frame's position in its window, in tenths from 0.1 on."""
-
-    def forward(self, frames):
-        self.calls.append((frames, None))
-        heat = torch.arange(1, self.options.frames + 1) / 10
-        return torch.logit(heat)[None, :, None, None].expand(frames[:, :, 0].shape)
 
 
 @pytest.mark.parametrize(
@@ -365,20 +234,6 @@ def test_a_stream_makes_its_own_background_or_is_given_one():
     given = tracker.model.calls[0][1]
     assert (made - given).abs().mean() < 0.005
     assert given[0, 0, :, 0].max() == 0 and given[0, 0, :, WIDTH // 2].min() > 0.3  # black beside the picture
-
-
-@pytest.mark.parametrize("delay", [0, 3])
-def test_a_live_background_is_made_of_what_was_seen_so_far_in_the_shot(delay):
-    dark, _ = images(60)
-    bright = [np.full_like(image, 220) for image in dark[:20]]
-    tracker = redness(8, background=True)
-    assert len(list(tracker.stream([*dark, *bright], delay=delay))) == 80
-    behind = [background[0].numpy() for _, background in tracker.model.calls]
-    first = tracker.model.calls[0][0][0, -1 - delay].numpy()
-    np.testing.assert_allclose(behind[0], first, atol=0.3)  # nothing else is known
-    of_dark = [each for each in behind if np.median(each) < 0.5]
-    assert np.abs(of_dark[-1] - 100 / 255).max() < 0.05  # the ball is gone
-    assert np.abs(behind[-1] - 220 / 255).max() < 0.01  # and so is the shot before
 
 
 # --- rectification

@@ -1,6 +1,6 @@
 """HeatmapPredictor: pictures in, heatmaps out, from one network on whatever computes it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from numbers import Integral
 
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tracknetv5.background import with_backgrounds
+from tracknetv5.background import RecentBackground, with_backgrounds
 from tracknetv5.export import cached_onnx
 from tracknetv5.heatmaps import HeatmapMerger
 from tracknetv5.models.v5 import Inspection, TrackNetV5
@@ -113,6 +113,16 @@ class HeatmapPredictor:
                 if around is not last:
                     last, behind = around, self._planes(around)
                 yield self._planes(image), behind
+
+    def _seen_live(self, background: np.ndarray | None) -> Callable[[np.ndarray], Seen]:
+        """For another shot, what makes `Seen` of one picture after the other; behind each the median of those so far,
+        where a background is needed and none is given."""
+        behind = RecentBackground() if background is None else lambda _: background
+
+        def seen(image: np.ndarray) -> Seen:
+            return self._planes(image), self._planes(behind(image)) if self.config.background else None
+
+        return seen
 
     def _merged(self, pictures: Iterable[Seen], batch: int = 1) -> Iterator[tuple[int, np.ndarray]]:
         """(number, heatmap) of each picture: the mean over the windows that see it, of which `batch` make a pass."""

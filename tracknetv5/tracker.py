@@ -7,7 +7,6 @@ from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
 from itertools import chain, groupby
-from operator import attrgetter
 from os import PathLike
 from pathlib import Path
 
@@ -15,16 +14,16 @@ import numpy as np
 from huggingface_hub import ModelCard, ModelHubMixin
 from torch import nn
 
-from tracknetv5.background import RecentBackground
 from tracknetv5.card import model_card, write_picture
 from tracknetv5.export import load_onnx
 from tracknetv5.geometry import Letterbox
 from tracknetv5.heatmaps import LEAST, Detection, peaks
 from tracknetv5.linking import LAG, RATE, linked
 from tracknetv5.live import LiveSource
-from tracknetv5.predictor import HeatmapPredictor, Seen, is_rgb, kind_of
+from tracknetv5.predictor import HeatmapPredictor, is_rgb, kind_of
 from tracknetv5.rectify import rectify
 from tracknetv5.runtime import OnnxRuntime
+from tracknetv5.scheduling import Answer, by_shot, with_delay
 from tracknetv5.shots import Shown, watch
 from tracknetv5.trajectory import GAP, Point, Trajectory
 from tracknetv5.video import Frame, probe, read_frames
@@ -330,13 +329,20 @@ class BallTracker(HeatmapPredictor, ModelHubMixin):
         """
         background = None if background is None else letterbox.apply(background)
         if delay is None and self.config.frames > 1:
-            answered = self._by_shot(shown, background, batch)
+            answered = by_shot(shown, lambda pictures: self._merged(self._seen(pictures, background), batch))
         else:
-            answered = self._with_delay(shown, background, delay or 0)
+            answered = with_delay(
+                shown,
+                delay or 0,
+                length=self.config.frames,
+                step=self.step,
+                begin=lambda: self._seen_live(background),
+                infer=lambda window: self._infer([window])[0],
+            )
         lag = LAG if delay is None else 0
         cuts = 0
 
-        def of_shot(answer: tuple[Shown, np.ndarray]) -> int:
+        def of_shot(answer: Answer) -> int:
             nonlocal cuts
             cuts += answer[0].picture == "cut"  # a standstill begins windows anew, but the ball is where it was
             return cuts
@@ -349,7 +355,7 @@ class BallTracker(HeatmapPredictor, ModelHubMixin):
                     x, y = letterbox.to_source(np.array([found.x, found.y])).tolist()
                     yield Point(frame.number, (x, y), found.score, "detected", frame.time, frame.picture)
 
-    def _balls(self, shot: Iterable[tuple[Shown, np.ndarray]], lag: int) -> Iterator[tuple[Shown, Detection | None]]:
+    def _balls(self, shot: Iterable[Answer], lag: int) -> Iterator[tuple[Shown, Detection | None]]:
         """Each frame of a shot with its ball."""
         waiting = deque()
 
@@ -382,68 +388,6 @@ class BallTracker(HeatmapPredictor, ModelHubMixin):
         found = (peaks(heatmap, least) for heatmap in heatmaps)
         return linked(found, self.threshold, lag, gaps, width=self.config.width)
 
-    def _by_shot(
-        self, shown: Iterable[Shown], background: np.ndarray | None, batch: int
-    ) -> Iterator[tuple[Shown, np.ndarray]]:
-        """Each frame and its heatmap, from windows of `step` that stay within a shot."""
-        heatmap = None
-        for _, frames in groupby(shown, key=attrgetter("shot")):
-            first = next(frames)
-            frames = chain([first], frames)
-            if first.image is None:  # a standstill goes on
-                yield from ((frame, heatmap) for frame in frames)
-                continue
-            waiting = deque()  # frames in the network, each with its repetitions: they come before it is final
-            for _, heatmap in self._merged(self._seen(_pictures(frames, waiting), background), batch):
-                yield from ((frame, heatmap) for frame in waiting.popleft())
-
-    def _with_delay(
-        self, shown: Iterable[Shown], background: np.ndarray | None, delay: int
-    ) -> Iterator[tuple[Shown, np.ndarray]]:
-        """Each frame, at most `delay` frames later or at a cut if that is sooner, and its heatmap in the newest window.
-
-        A repeated frame has the heatmap of the one it repeats. A window that would reach back beyond its shot repeats
-        the shot's first picture.
-        """
-        length = self.config.frames
-        later = max(0, delay + 1 - self.step)  # frames of a window that the next one answers, having seen more
-        recent = deque(maxlen=length)  # pictures of the shot, without repetitions
-        shot = behind = heatmaps = None  # heatmaps: (T, H, W), of the last window
-        heatmap = None  # of the last answer
-        count = ended = 0  # pictures so far, and when the last window was seen
-        waiting = deque()  # (frame, its picture's number)
-
-        def answers(left: int) -> Iterator[tuple[Shown, np.ndarray]]:
-            """All but the last `left` of those that wait, by a window that ends with the newest picture."""
-            nonlocal heatmaps, heatmap, ended
-            due = [waiting.popleft() for _ in range(len(waiting) - left)]
-            if ended < count and any(frame.image is not None for frame, _ in due):
-                window = [recent[0]] * (length - len(recent)) + list(recent)
-                (heatmaps,) = self._infer([window])
-                ended = count
-            for frame, number in due:
-                if frame.image is not None:
-                    heatmap = heatmaps[length - 1 - (count - number)]
-                yield frame, heatmap
-
-        for frame in shown:
-            if frame.image is not None:
-                if frame.shot != shot:
-                    yield from answers(0)
-                    recent.clear()
-                    shot, behind = frame.shot, RecentBackground()
-                recent.append(self._seen_live(frame.image, background, behind))
-                count += 1
-            waiting.append((frame, count))
-            if len(waiting) > delay:
-                yield from answers(later)
-        yield from answers(0)
-
-    def _seen_live(self, image: np.ndarray, background: np.ndarray | None, behind: RecentBackground) -> Seen:
-        if self.config.background and background is None:
-            background = behind(image)
-        return self._planes(image), None if background is None else self._planes(background)
-
     def _check_delay(self, delay: int) -> None:
         if not 0 <= delay < self.config.frames:
             raise ValueError(f"delay must lie between 0 and {self.config.frames - 1} frames, not {delay}")
@@ -453,16 +397,6 @@ def _checked_threshold(threshold: float) -> float:
     if not 0 < threshold < 1:
         raise ValueError(f"threshold must lie between 0 and 1, not {threshold}")
     return float(threshold)
-
-
-def _pictures(frames: Iterable[Shown], waiting: deque[list[Shown]]) -> Iterator[np.ndarray]:
-    """The pictures among the frames of a shot; each goes to the end of `waiting`, with those that repeat it."""
-    for frame in frames:
-        if frame.image is None:
-            waiting[-1].append(frame)
-        else:
-            waiting.append([frame])
-            yield frame.image
 
 
 def _frames_between(before: Shown, frame: Shown) -> float:
