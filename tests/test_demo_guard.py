@@ -1,6 +1,5 @@
 """What the page refuses, before anything is decoded; no browser, no server."""
 
-import time
 from fractions import Fraction
 
 import av
@@ -104,10 +103,8 @@ def test_enormous_pictures_are_refused_from_the_header(tmp_path, monkeypatch):
         container.mux(stream.encode(None))
     assert path.stat().st_size < 2 * 2**20
     monkeypatch.setattr(guard, "probe", lambda _: pytest.fail("a frame was decoded"))
-    started = time.monotonic()
     with pytest.raises(guard.Refused, match="larger than 4K"):
         guard.look(str(path))
-    assert time.monotonic() - started < 2
 
 
 def test_a_file_that_is_too_large_is_refused(tmp_path, monkeypatch):

