@@ -334,7 +334,7 @@ def test_a_run_starts_from_given_weights_and_keeps_what_holds_of_them(tmp_path, 
     stated = dict(training_data="Footage of others.", provenance="somebody", sports=["padel"])
     save_weights(trained, weights, replace(facts, threshold=0.35, step=2, ensemble="triangular", **stated))
     config = write_config(tmp_path, rallies, "second", 2)
-    object.__setattr__(config.model, "init", str(weights))
+    config = replace(config, model=replace(config.model, init=str(weights)))
     trainer = Trainer(config)
     started = trainer.model.state_dict()
     assert all(torch.equal(started[name], tensor) for name, tensor in trained.state_dict().items())
@@ -378,12 +378,10 @@ def test_weights_that_take_no_frames_are_named(tmp_path, rallies):
 
 def test_an_unknown_group_to_hold_out_is_named(tmp_path, rallies):
     config = write_config(tmp_path, rallies, "held", 2)
-    object.__setattr__(config.data, "hold_out", ("wimbledon",))
     with pytest.raises(ValueError, match="wimbledon"):
-        Trainer(config)
-    object.__setattr__(config.data, "hold_out", ("court-a",))
+        Trainer(replace(config, data=replace(config.data, hold_out=("wimbledon",))))
     with pytest.raises(ValueError, match="none is left to train on"):
-        Trainer(config)
+        Trainer(replace(config, data=replace(config.data, hold_out=("court-a",))))
 
 
 def test_labels_are_excluded_from_training_alone(tmp_path, rallies):
@@ -438,9 +436,8 @@ def test_nothing_to_find_has_no_best_threshold(tmp_path, rallies):
 
 def test_options_that_no_network_can_have_are_named(tmp_path, rallies):
     config = write_config(tmp_path, rallies, "odd", 2)
-    object.__setattr__(config.model, "options", {"dim": "wide"})
     with pytest.raises(ValueError, match=r"options .*wide"):
-        Trainer(config)
+        Trainer(replace(config, model=replace(config.model, options={"dim": "wide"})))
 
 
 def test_the_command_tells_what_stops_a_run_in_one_line(tmp_path, rallies, monkeypatch):
