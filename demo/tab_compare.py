@@ -51,7 +51,7 @@ def build(video: gr.Video) -> None:
     gr.Markdown(
         f"Two opinions, A and B, on up to {footage.SECONDS:.0f} seconds of a clip, {footage.FRAMES} frames at most: of "
         "two networks, or of a network and of another tool that wrote a table. If you know where the ball really was, "
-        "add that table, and both are scored. "
+        "add that table, and both are scored; of our made-up rallies it is known. While B has no table, it is B. "
         f"Tables are CSV files {COLUMNS}."
     )
     clip, start = clip_choice("compare")
@@ -120,6 +120,13 @@ def _labels(clip: str, file: str | None) -> Trajectory | None:
     return None if file is None else _read(file, "labels")
 
 
+def _positions(file: str | None, truth: Trajectory | None) -> Trajectory:
+    """The table for B: the visitor's, or the truth if that is known, so that there is something to see at once."""
+    if file is None and truth is not None:
+        return truth
+    return _read(file, "positions for B")
+
+
 def compare(
     clip: str, video: str | None, start: float | None, a: str, b: str, table: str | None, labels: str | None,
     style: str, request: gr.Request,
@@ -129,7 +136,7 @@ def compare(
     try:
         job = footage.part(path, start)
         truth = _labels(clip, labels)
-        other = _read(table, "positions for B") if b == TABLE else None
+        other = _positions(table, truth) if b == TABLE else None
         yield Page(parts.progress_bar("Starting …", 0), gr.update(visible=True), results=gr.update(visible=False))
         with runs.started(request) as stop, tempfile.TemporaryDirectory(prefix="tracknetv5-") as folder:
             first, *_ = yield from _progress(detect(models.load(a), job, stop), "A")
@@ -139,8 +146,9 @@ def compare(
             if not covered.any():
                 raise guard.Refused("The positions for B are of none of the frames of this part of the clip.")
             known = (None, None) if truth is None else aligned(truth, first.frame)
+            names = f"A: {a}", "B: the true positions" if other is truth else f"B: {b}"
             comparison = Comparison(
-                (f"A: {a}", f"B: {b}"), job.info.path, job.start, first, xy, *known, covered, job.info.pixel_aspect
+                names, job.info.path, job.start, first, xy, *known, covered, job.info.pixel_aspect
             )
             film = Path(folder) / "comparison.mp4"
             for done in rendered(write_film, comparison, film, style, cancel=stop):

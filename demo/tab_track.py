@@ -185,12 +185,18 @@ def describe(video: str | None) -> tuple:
 
 def validate(video: str | None, start: float | None, length: float | None, *settings) -> list[dict]:
     """Gradio asks this before the visitor joins the queue."""
-    accepted = [gr.validate(True, "") for _ in settings]
+    fine = gr.validate(True, "")
+    marked = {"video": fine, "start": fine}
     try:
-        guard.check(video, start, length)
+        guard.look(video)
     except guard.Refused as refusal:
-        return [gr.validate(False, str(refusal)), gr.validate(True, ""), gr.validate(True, ""), *accepted]
-    return [gr.validate(True, "")] * 3 + accepted
+        marked["video"] = gr.validate(False, str(refusal))
+    else:
+        try:
+            guard.check(video, start, length)
+        except guard.Refused as refusal:
+            marked["start"] = gr.validate(False, str(refusal))
+    return [*marked.values(), fine, *(fine for _ in settings)]
 
 
 def _start(video, start, length, weights, looks, threshold) -> tuple:

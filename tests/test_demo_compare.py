@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
@@ -152,6 +153,20 @@ def test_a_made_up_rally_is_scored_by_its_own_positions(tables):
     assert len(tab._labels(name, str(tables[0]))) == len(Trajectory.from_csv(tab.EXAMPLES / f"{name}.csv"))
 
 
+def test_while_there_is_no_table_b_is_the_truth(clip, tables, page_weights, monkeypatch, tmp_path):
+    tab = pytest.importorskip("demo.tab_compare")
+    monkeypatch.setattr(tab.models, "offered", lambda: {"ours": page_weights})
+    monkeypatch.setattr(tab, "EXAMPLES", tmp_path)
+    shutil.copy(clip, tmp_path / "made.mp4")
+    shutil.copy(tables[1], tmp_path / "made.csv")
+    visitor = SimpleNamespace(session_hash="visitor")
+    with closing(tab.compare("made", None, 0, "ours", tab.TABLE, None, None, "ring", visitor)) as pages:
+        last = next(page for page in pages if "agree in" in page.status)
+    assert [row[0] for row in last.differences] == [5, 9]
+    a, b = last.state.scores()
+    assert a[0] == "A: ours" and b[0] == "B: the true positions" and b[5:] == ["1.000"] * 3
+
+
 def test_every_frame_that_is_compared_can_be_shown_at_any_frame_rate(clip, tables, page_weights, monkeypatch):
     tab = pytest.importorskip("demo.tab_compare")
     monkeypatch.setattr(tab.models, "offered", lambda: {"ours": page_weights})
@@ -187,8 +202,10 @@ def test_an_error_that_nobody_foresaw_gives_the_page_back(clip, tables, page_wei
     assert [record.exc_info[1] for record in caplog.records] == [error, error]
 
 
-def test_a_missing_table_is_asked_for_with_its_pixels_and_frames(page):
+def test_a_missing_table_is_asked_for_with_its_pixels_and_frames(page, upload, clip):
+    upload(page, "#video", clip)
     page.get_by_role("tab", name="Compare").click()
+    page.locator("#compare-clip").get_by_label("My clip from the Track tab").check()
     columns = "X and Y in pixels of this video, frames counted from 0 at its start."
     assert page.get_by_text("Two opinions, A and B").inner_text().endswith(columns)
     page.locator("#compare-b").get_by_label("A table of positions (CSV)").check()

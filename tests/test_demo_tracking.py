@@ -259,6 +259,20 @@ def test_another_video_is_tracked_from_its_beginning(clip, monkeypatch):
     assert tab_track.describe(str(clip))[1:] == (0, 60)
 
 
+def test_what_is_wrong_is_marked_where_it_was_chosen(clip):
+    tab = pytest.importorskip("demo.tab_track")
+    settings = ["ours", 0, 0.5, 4, True, "ring"]
+
+    def marked(*choices) -> list[int]:
+        answers = tab.validate(*choices, *settings)
+        assert len(answers) == len(choices) + len(settings)
+        return [number for number, answer in enumerate(answers) if not answer["is_valid"]]
+
+    assert marked(None, 0, None) == [0]
+    assert marked(str(clip), 900, None) == [1]
+    assert marked(str(clip), 0, 0.1) == []
+
+
 def test_the_summary_says_what_was_seen_and_what_was_not():
     told = words.summary(trajectory([(10, 10), (10, 40), NONE, NONE]))
     assert "2 of 4 frames (50%)" in told
