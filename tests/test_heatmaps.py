@@ -116,6 +116,13 @@ def test_a_ball_beside_a_stronger_light_is_a_peak_of_its_own():
     assert xs == pytest.approx([100, 109], abs=1)
 
 
+def test_a_peak_stays_where_it_is_beside_a_higher_one_that_it_is_joined_to():
+    bridge = {(x, 100): 0.22 for x in range(50, 61)}
+    heatmap = np.maximum.reduce([gaussian(50, 100, 0.95), gaussian(60, 100, 0.4, sigma=1.5), heatmap_of(bridge)])
+    first, second = peaks(heatmap)
+    assert (first.x, second.x) == (pytest.approx(50, abs=0.2), pytest.approx(60, abs=1))
+
+
 def test_a_plateau_is_one_peak():
     heatmap = EMPTY.copy()
     heatmap[40:80, 100:160] = 0.8

@@ -77,8 +77,8 @@ class Detection:
 def peaks(heatmap: np.ndarray, least: float = LEAST) -> list[Detection]:
     """Where the ball may be: the highest PEAKS of the local maxima above `least`, highest first.
 
-    A peak's position is the heat-weighted centroid of the pixels around it that reach half its height; a maximum among
-    the pixels of a higher one is no peak of its own.
+    A peak's position is the heat-weighted centroid of the pixels around it that reach half its height and lie no nearer
+    to a higher peak; a maximum among the pixels of a higher one is no peak of its own.
     """
     if not heatmap.max() > least:
         return []
@@ -87,6 +87,7 @@ def peaks(heatmap: np.ndarray, least: float = LEAST) -> list[Detection]:
     highest = cv2.dilate(box, np.ones((2 * NEAR - 1, 2 * NEAR - 1), np.uint8))
     rows, columns = np.nonzero((box == highest) & (box > least))
     taken = np.zeros(box.shape, bool)
+    higher: list[tuple[int, int]] = []
     found: list[Detection] = []
     for k in np.argsort(-box[rows, columns], kind="stable"):
         row, column = int(rows[k]), int(columns[k])
@@ -97,6 +98,9 @@ def peaks(heatmap: np.ndarray, least: float = LEAST) -> list[Detection]:
         _, _, _, (x, y, across, down) = cv2.floodFill(around, None, (column, row), 2, flags=8)
         part = np.s_[y : y + down, x : x + across]
         own = around[part] == 2
+        for peak in higher:
+            own &= _distances((row, column), part) <= _distances(peak, part)
+        higher.append((row, column))
         taken[part] |= own
         dy, dx = np.nonzero(own)
         heat = box[part][own].astype(np.float64)
@@ -105,6 +109,12 @@ def peaks(heatmap: np.ndarray, least: float = LEAST) -> list[Detection]:
         if len(found) == PEAKS:
             break
     return found
+
+
+def _distances(place: tuple[int, int], part: tuple[slice, slice]) -> np.ndarray:
+    """Squared distances from `place` (row, column) to the pixels of a part of a picture."""
+    rows, columns = np.ogrid[part]
+    return (rows - place[0]) ** 2 + (columns - place[1]) ** 2
 
 
 def decode_reference(heatmap: np.ndarray) -> tuple[int, int] | None:
