@@ -5,7 +5,6 @@ import json
 import math
 import shutil
 import time
-from collections import deque
 from copy import deepcopy
 from itertools import islice
 from pathlib import Path
@@ -44,11 +43,12 @@ def learning_rate(windows: int, options: OptimOptions) -> float:
 
 
 class Progress:
-    """Windows seen and seconds trained, in the form that Accelerate saves with a checkpoint."""
+    """Windows seen, seconds trained and the last losses, in the form that Accelerate saves with a checkpoint."""
 
     def __init__(self):
         self.windows = 0
         self.seconds = 0.0
+        self.losses: list[float] = []  # of the last STEADY + 2 lines of the log
 
     def state_dict(self) -> dict:
         return vars(self).copy()
@@ -120,7 +120,6 @@ class Trainer:
             model.parameters(), lr=optim.learning_rate, weight_decay=optim.weight_decay, eps=1e-12, fused=True
         )
         self.progress = Progress()
-        self.losses = deque(maxlen=STEADY + 2)  # of the last lines of the log
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.accelerator.register_for_checkpointing(self.progress, self.ema.module)
 
@@ -243,20 +242,20 @@ class Trainer:
                 if new:
                     writer.writerow(LOG_COLUMNS)
                 writer.writerow([self.progress.windows, *(f"{value:.6g}" for value in row)])
-        self.losses.append(loss)
+        self.progress.losses = [*self.progress.losses, loss][-(STEADY + 2) :]
         self._stop_if_collapsed()
 
     def _stop_if_collapsed(self) -> None:
-        """Raise ValueError where the loss has become a multiple of what it was: networks seldom come back from that."""
-        if len(self.losses) < self.losses.maxlen:
+        """Raise ValueError where the loss is no number, or a multiple of what it was: networks seldom come back."""
+        *before, last, now = [math.inf] * (STEADY + 2 - len(self.progress.losses)) + self.progress.losses
+        usual = median(before)
+        if math.isfinite(now) and min(last, now) <= COLLAPSED * usual:  # two lines, because a hard batch can make one
             return
-        *before, last, now = self.losses  # two lines, because a hard batch can make one
-        if not (last <= COLLAPSED * median(before) or now <= COLLAPSED * median(before)):
-            raise ValueError(
-                f"{self.folder}: the training has collapsed: its loss was {median(before):.3g} and is {now:.3g} after "
-                f"{self.progress.windows} windows. Go on from {self.folder / 'weights'} with [model] init, a lower "
-                "[optim] learning_rate and another [output] folder"
-            )
+        raise ValueError(
+            f"{self.folder}: the training has collapsed: its loss is {now:.3g} after {self.progress.windows} windows"
+            f"{f', and was {usual:.3g}' if math.isfinite(usual) else ''}. Go on from {self.folder / 'weights'} with "
+            "[model] init, a lower [optim] learning_rate and another [output] folder"
+        )
 
     def _forget(self) -> None:
         """Take back what was noted after the checkpoint, by a run that was killed: it will be noted again."""
