@@ -95,7 +95,7 @@ def measure(weights: str | None, way: Way, clips: Sequence[Clip]) -> dict:
             Trajectory.from_points(points).to_csv(prediction_file(Path(folder), clip))
             scored.append(by_file(Path(folder), clip))
             seconds += own[WARM_UP:]
-            if delay is not None:
+            if delay is not None and len(own) > WARM_UP:
                 waits = [min(last, len(own) - 1) - frame for frame, last in enumerate(at)]
                 late, lost = at_rate(own[WARM_UP:], waits[WARM_UP:])
                 latencies += late.tolist()

@@ -217,7 +217,8 @@ def speed_tables() -> str:
         for row in report["end_to_end"]:
             low, high = row["frames_per_second_quartiles"]
             speed = f"{row['frames_per_second']:.1f} ({low:.1f} to {high:.1f})"
-            cost = f"{row['peak_memory_mb']:.0f}"
+            peak = row["peak_memory_mb"]  # None where the system does not tell
+            cost = "-" if peak is None else f"{peak:.0f}"
             films.append([row["model"], row["runtime"], row["precision"], str(row["step"]), speed, cost])
         rates = ", ".join(f"{rate} with {n} threads" for n, rate in report["matrix_gflops_per_second"].items())
         env = ", ".join(f"{name} {number}" for name, number in report["env"].items())

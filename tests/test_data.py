@@ -100,6 +100,10 @@ def test_a_ball_outside_the_picture_and_a_clip_listed_twice_are_mistakes(indexed
     index.write_text(listed + "\ntennis,a,val,court-a,12,10,128,72,30,own,MIT")
     with pytest.raises(DatasetError, match="tennis/a is there twice"):
         read_clips(indexed)
+    for outside in ("tennis,../a,train,court", "..,a,train,court", "tennis,a,train,x/../../court"):
+        index.write_text(f"{listed.splitlines()[0]}\n{outside},12,10,128,72,30,own,MIT")
+        with pytest.raises(DatasetError, match="clips.csv: .* is a path: sport, clip and group are names"):
+            read_clips(indexed)
     index.write_text(listed.splitlines()[0])
     with pytest.raises(DatasetError, match="clips.csv: lists no clip"):
         read_clips(indexed)

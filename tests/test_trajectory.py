@@ -138,6 +138,13 @@ def test_points_tell_cuts_and_repeats():
 # --- gaps
 
 
+def test_a_repeated_frame_in_a_gap_gets_the_point_of_the_one_that_it_repeats():
+    xy = np.repeat(parabola(12), np.where(np.arange(12) == 6, 2, 1), axis=0)  # rows 6 and 7 are one picture
+    filled = replace(trajectory(xy, hidden=(5, 6, 7)), repeats=(7,)).fill_gaps(5)
+    assert filled.source[5:8].tolist() == ["interpolated"] * 3
+    assert filled.xy[7].tolist() == filled.xy[6].tolist() != filled.xy[5].tolist()
+
+
 @pytest.mark.parametrize("length", [1, 2, 3, 5])
 @pytest.mark.parametrize("noise", [0.0, 0.5])
 def test_a_gap_in_a_parabola_is_filled_and_marked(length, noise):
@@ -362,4 +369,5 @@ def test_the_rate_is_that_of_the_times_where_the_claim_is_another():
 
     assert rate(Fraction(30000, 1001), [k / 30 for k in range(9)]) == Fraction(30000, 1001)
     assert rate(Fraction(1000), [k / 30 for k in range(9)]) == 30
+    assert rate(Fraction(30), [1000.0 * k for k in range(9)]) == Fraction(1, 1000)  # no rate at all is none
     assert rate(Fraction(30), [0.0]) == rate(Fraction(30), [None, None]) == 30

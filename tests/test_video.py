@@ -368,6 +368,19 @@ def test_a_file_that_is_no_video_is_refused_at_once_in_one_line(tmp_path, kind, 
     assert f"{kind}.mp4: {reason}" in message and "; " in message and "\n" not in message
 
 
+def test_a_playlist_is_refused_whatever_its_name(tmp_path):
+    with VideoWriter(tmp_path / "real.mp4", (72, 128), Fraction(30)) as writer:
+        writer.write(picture(0))
+    listed = tmp_path / "listed.mp4"
+    for text in ("ffconcat version 1.0\nfile real.mp4\n", f"#EXTM3U\n#EXTINF:1,\n{tmp_path / 'real.mp4'}\n"):
+        listed.write_text(text)
+        with pytest.raises(VideoError, match="listed.mp4: "):
+            probe(listed)
+    listed.write_text("ffconcat version 1.0\nfile real.mp4\n")
+    with pytest.raises(VideoError, match="is a playlist, which names other files; choose the video itself"):
+        probe(listed)
+
+
 def test_a_sequence_of_images_is_no_video_yet(tmp_path):
     (tmp_path / "notes 2.txt").touch()
     with pytest.raises(VideoError, match="is a directory; name a video file in it$"):
@@ -510,6 +523,13 @@ def test_a_long_pause_is_written_at_any_mean_rate(tmp_path):
             writer.write(picture(0), time)
     times = [frame.time for frame in read_frames(tmp_path / "out.mp4")]
     np.testing.assert_allclose(times, [0, 1 / 18, 3600, 3600.1], atol=1e-4)
+
+
+def test_a_time_lapse_has_a_rate_too(tmp_path):
+    with VideoWriter(tmp_path / "out.mp4", (72, 128), Fraction(1, 3600)) as writer:
+        for time in (0, 3600):
+            writer.write(picture(0), time)
+    assert [frame.time for frame in read_frames(tmp_path / "out.mp4")] == [0, 3600]
 
 
 def test_what_cannot_be_encoded_is_an_error_of_the_video(tmp_path, monkeypatch):

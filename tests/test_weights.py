@@ -174,6 +174,8 @@ def test_an_older_config_without_the_newer_entries(folder):
         (dict(model="tracknet_v2_lite"), "tracknet_v2_lite has no such option"),
         (dict(options=SMALL | {"widths": [8, 32]}), "do not fit the model: .*expected"),
         (dict(options={"wings": 2}), "has no such option"),
+        (dict(options=SMALL | {"pretrained": "tracknet_v5_lite"}), "a network has no option pretrained"),
+        (dict(options=SMALL | {"stem": 0}), "config.json: stem must be 1 pixel or more, not 0"),
         (dict(options={"attention": "sparse"}), '"joint" or "divided"'),
         (dict(options={"heads": 3}), "config.json: dim 64 must be a multiple of the 3 heads"),
         (dict(options={"dim": -8}), "config.json: dim must be 1 or more, not -8"),

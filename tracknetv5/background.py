@@ -1,4 +1,7 @@
-"""The background of a clip: the median of its frames, in which whatever moves is gone."""
+"""The background of a clip: the median of its frames, in which whatever moves is gone.
+
+Frames that are kept are copied: whoever hands them in may fill the same array again.
+"""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,7 +28,7 @@ def median_background(frames: Iterable[np.ndarray]) -> np.ndarray:
             if len(sample) == SAMPLE:  # the length is not known beforehand: halve the sample, double its spacing
                 sample = sample[::2]
                 spacing *= 2
-            sample.append(frame)
+            sample.append(frame.copy())
     if not sample:
         raise ValueError("a background needs at least one frame")
     return median(sample)
@@ -37,7 +40,7 @@ def with_backgrounds(pictures: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarra
     Holds SPAN pictures, and so answers that much later.
     """
     pictures, near = iter(pictures), deque(maxlen=SPAN)
-    while part := list(islice(pictures, SPAN // 2 if near else SPAN)):
+    while part := [picture.copy() for picture in islice(pictures, SPAN // 2 if near else SPAN)]:
         near.extend(part)
         places = np.linspace(0, len(near) - 1, min(SPREAD, len(near))).round().astype(int)
         background = median([near[place] for place in places])
@@ -61,7 +64,7 @@ class RecentBackground:
             if len(self._sample) == RECENT and self._spacing < SPACING:
                 self._sample = deque(islice(self._sample, 0, None, 2), RECENT)
                 self._spacing *= 2
-            self._sample.append(picture)
+            self._sample.append(picture.copy())
         if self._background is None:
             self._background = picture.copy()
         due = self._count % SPACING

@@ -16,10 +16,9 @@ import numpy as np
 from tracknetv5.heatmaps import Detection
 
 LAG = 8  # frames after which no later frame is waited for: longer changes no more on the footage it was chosen on
-# Chosen on training clips; benchmarks/decisions.py measures what it all gives.
+# Chosen on training clips; benchmarks/decisions.py measures what it all gives. RATE is that of trajectory.py.
 SWITCH = 3.0  # cost of appearing, and of vanishing, in log-odds
 STRIDE = 25 / 512  # of the picture's width: moving so far in 1 / RATE seconds costs 1, twice as far 4
-RATE = 30.0  # frames a second of most of that footage
 STANDING = 4.0  # frames of 1 / RATE seconds; a picture shown for longer does not let the ball jump farther
 CERTAIN = 1e-4  # probabilities count as no nearer to 0 and 1 than this
 

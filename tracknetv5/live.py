@@ -19,6 +19,7 @@ from tracknetv5.video import (
     displayed_size,
     open_video,
     orientation,
+    picture_stream,
     pixel_aspect,
     stated_duration,
     to_rgb,
@@ -119,10 +120,7 @@ class LiveSource:
         options = {"rtsp_transport": "tcp"} if self.source.startswith("rtsp") else {}
         # Titles need not be UTF-8.
         with av.open(self.source, options=options, timeout=TIMEOUT, metadata_errors="replace") as container:
-            stream = container.streams.best("video")
-            if stream is None:
-                raise VideoError(f"{self.source}: has no video stream")
-            yield from self._paced(container, stream)
+            yield from self._paced(container, picture_stream(container, self.source))
 
     def _paced(
         self, container: av.container.InputContainer, stream: av.video.VideoStream

@@ -5,7 +5,6 @@ MMAsia 2023.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -39,7 +38,8 @@ def rectify(trajectory: Trajectory, model: nn.Module, weights: Sequence[float]) 
     """A copy of a trajectory whose repairable gaps are filled; those points are `rectified`, with score 0.
 
     Every frame is seen by several windows, whose results are averaged. A window in which no ball was detected is left
-    out, as it holds nothing to go by: a frame that only such windows see stays empty.
+    out, as it holds nothing to go by: a frame that only such windows see stays empty. A repeated frame gets the point
+    of the one that it repeats.
 
     Args:
         trajectory: consecutive frames, with the size of the frame known.
@@ -68,4 +68,4 @@ def rectify(trajectory: Trajectory, model: nn.Module, weights: Sequence[float]) 
     mask &= (sums >= NOWHERE).any(axis=1)
     xy, source = trajectory.xy.copy(), trajectory.source.copy()
     xy[mask], source[mask] = sums[mask] * size, "rectified"
-    return replace(trajectory, xy=xy, source=source)
+    return trajectory.with_filled(xy, source)

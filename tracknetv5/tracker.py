@@ -18,14 +18,14 @@ from tracknetv5.card import model_card, write_picture
 from tracknetv5.export import load_onnx
 from tracknetv5.geometry import Letterbox
 from tracknetv5.heatmaps import LEAST, Detection, peaks
-from tracknetv5.linking import LAG, RATE, linked
+from tracknetv5.linking import LAG, linked
 from tracknetv5.live import LiveSource
 from tracknetv5.predictor import HeatmapPredictor, is_rgb, kind_of
 from tracknetv5.rectify import rectify
 from tracknetv5.runtime import OnnxRuntime
 from tracknetv5.scheduling import Answer, by_shot, with_delay
 from tracknetv5.shots import Shown, watch
-from tracknetv5.trajectory import GAP, Point, Trajectory
+from tracknetv5.trajectory import GAP, RATE, Point, Trajectory
 from tracknetv5.video import Frame, probe, read_frames
 from tracknetv5.weights import RECTIFIER, WeightsConfig, load_weights, resolve, save_weights
 
@@ -36,7 +36,8 @@ LEAST_GAP = 0.1  # frames of 1 / RATE seconds; timestamps of damaged files can s
 class BallTracker(HeatmapPredictor, ModelHubMixin):
     """Finds the ball in every frame of a video with one network.
 
-    Memory is bounded by the window, not by the video: frames are decoded, resized, seen and forgotten.
+    Memory does not grow with the video: frames are decoded, resized, seen and forgotten, and no more are held than a
+    window has, or, for weights that take a background, than SPAN of `tracknetv5.background`.
 
     Of `huggingface_hub.ModelHubMixin` it has `save_pretrained` and `push_to_hub`; loading is its own, from safetensors
     alone and strict.

@@ -110,7 +110,7 @@ class Trajectory:
             first, last = points[0], points[-1]
             rate = (last.frame - first.frame) / (last.time - first.time)
             if abs(rate / fps - 1) > RATE_TOLERANCE:
-                fps = Fraction(rate).limit_denominator(100)
+                fps = Fraction(rate).limit_denominator(100) or Fraction(1 / rate).limit_denominator(100) ** -1
         return cls(
             frame=[point.frame for point in points],
             time=[np.nan if point.time is None else point.time for point in points],
@@ -154,10 +154,7 @@ class Trajectory:
         distance = np.linalg.norm(np.diff(self.xy[new], axis=0), axis=1)
         linked = (np.diff(self.frame[new]) == np.diff(new)) & (np.diff(self.shot[new]) == 0)
         speed[new[1:]] = np.where(linked, distance / np.diff(self.time[new]), np.nan)
-        if len(new):
-            repeated = new[np.maximum(np.searchsorted(new, np.arange(len(self)), side="right") - 1, 0)]
-            speed = speed[repeated]
-        return speed
+        return speed[self._shown()]
 
     def fill_gaps(self, max_frames: int = GAP) -> "Trajectory":
         """A copy in which short gaps are filled where the ball flies on as it flew; those points are `interpolated`.
@@ -166,8 +163,9 @@ class Trajectory:
         two after it, if the mean of the velocities before and after leads from its one end to the other (to MEET), and
         if they differ no more than a flight's do (TURN). A ball that bounced or was hit within the gap fails this,
         unless it was slow, and the gap stays; so does a gap across a cut, and one where the ball would have left the
-        frame. The points filled in lie on the parabola that fits the four best, and have the score 0. A height of 720
-        is assumed where `size` is None, and RATE where times are unknown.
+        frame. The points filled in lie on the parabola that fits the four best, and have the score 0; a repeated frame
+        gets the point of the one that it repeats. A height of 720 is assumed where `size` is None, and RATE where times
+        are unknown.
 
         Raises ValueError for a negative `max_frames`.
         """
@@ -183,7 +181,23 @@ class Trajectory:
                 filled = self._bridge(gap, np.r_[new[max(left - 2, 0) : left], new[right : right + 2]])
                 if filled is not None:
                     xy[gap], source[gap] = filled, "interpolated"
+        return self.with_filled(xy, source)
+
+    def with_filled(self, xy: np.ndarray, source: np.ndarray) -> "Trajectory":
+        """A copy with these positions (N, 2) and sources (N,), where a repeated frame has those of the one it repeats."""
+        shown = self._shown()
+        filled = self.source != source
+        filled |= filled[shown]
+        xy, source = xy.copy(), source.copy()
+        xy[filled], source[filled] = xy[shown[filled]], source[shown[filled]]
         return replace(self, xy=xy, source=source)
+
+    def _shown(self) -> np.ndarray:
+        """(N,) the row whose picture a frame shows: its own, or that of the one it repeats."""
+        new = np.flatnonzero(~np.isin(self.frame, self.repeats))
+        if not len(new):
+            return np.arange(len(self))
+        return new[np.maximum(np.searchsorted(new, np.arange(len(self)), side="right") - 1, 0)]
 
     def _bridge(self, gap: np.ndarray, rows: np.ndarray) -> np.ndarray | None:
         """(len(gap), 2) positions in a gap by the rows of two pictures before it and two after it, if these agree."""

@@ -30,6 +30,8 @@ RATE_PACKETS = 60  # how many of them
 TIME_TOLERANCE = 1e-6  # seconds; `start + length` is a float sum, timestamps are rational
 RESTART = 1  # seconds that a timestamp must lie behind the one before if a clock has begun anew
 
+# Formats that name other files or addresses: whoever sends one could have them read for him.
+PLAYLISTS = {"concat", "dash", "hls", "imf", "sdp", "webm_dash_manifest"}
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
 # Where each packet is one frame that is shown, with its timestamp: of these, packets can be counted for frames.
@@ -357,12 +359,19 @@ def open_video(path: Path) -> Iterator[tuple[av.container.InputContainer, av.vid
             ) from error
         raise VideoError(f"{path}: cannot be read as a video ({error.strerror}); convert it to MP4") from error
     with container:
-        stream = container.streams.best("video")
-        if stream is None or stream.disposition & av.stream.Disposition.attached_pic:
-            raise VideoError(f"{path}: has no video stream; choose a file with a picture, not only sound")
-        if stream.codec_context is None:
-            raise VideoError(f"{path}: there is no decoder for its video stream; convert it to H.264")
-        yield container, stream
+        if PLAYLISTS.intersection(container.format.name.split(",")):
+            raise VideoError(f"{path}: is a playlist, which names other files; choose the video itself")
+        yield container, picture_stream(container, path)
+
+
+def picture_stream(container: av.container.InputContainer, name: Path | str) -> av.video.VideoStream:
+    """The stream of a container that shows moving pictures; VideoError, with the container's name, if there is none."""
+    stream = container.streams.best("video")
+    if stream is None or stream.disposition & av.stream.Disposition.attached_pic:
+        raise VideoError(f"{name}: has no video stream; choose a file with a picture, not only sound")
+    if stream.codec_context is None:
+        raise VideoError(f"{name}: there is no decoder for its video stream; convert it to H.264")
+    return stream
 
 
 def _index_lost(path: Path) -> bool:
@@ -449,7 +458,8 @@ class VideoWriter:
         """
         self.path = Path(path)
         self.size = size
-        self.fps = Fraction(fps).limit_denominator(1001)  # a mean rate may be a ratio of huge numbers
+        # A mean rate may be a ratio of huge numbers, or less than a frame in 1001 seconds.
+        self.fps = max(Fraction(fps).limit_denominator(1001), Fraction(1, 1001))
         self._partial = self.path.with_name(f".{self.path.name}.part")
         self._written = 0
         self._first_time = 0.0

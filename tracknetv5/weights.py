@@ -315,6 +315,8 @@ def load_weights(folder: Path) -> tuple[nn.Module, WeightsConfig]:
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path}: not readable: {error}") from error
+    if "pretrained" in config.options:  # an argument of create_model, and no option of a network
+        raise WeightsError(f"{folder / CONFIG}: a network has no option pretrained: remove it")
     try:
         model = create_model(config.model, **config.options)
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:  # torch's layers raise any of these

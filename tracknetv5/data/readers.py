@@ -150,6 +150,9 @@ def _read_indexed(root: Path) -> list[Clip]:
     # As text: a clip may be called 0012, and an empty split is none.
     index = _read_table(root / "clips.csv", ("sport", "clip", "split", "group"), dtype=str, keep_default_na=False)
     for row in index.itertuples():
+        for name in (row.sport, row.clip, row.group):
+            if Path(name).name != name or name == "..":  # files are read, and the cache is written, by these names
+                raise DatasetError(f"{root / 'clips.csv'}: {name!r} is a path: sport, clip and group are names")
         clips.append(_read(_read_labels, root / row.sport / f"{row.clip}.csv", row))
     return clips
 

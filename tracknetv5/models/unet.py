@@ -26,6 +26,8 @@ class UNetOptions:
     upsample: str = "bilinear"  # "bilinear" (corners aligned) or "nearest"
 
     def __post_init__(self):
+        if not isinstance(self.stem, int) or self.stem < 1:
+            raise ValueError(f"stem must be 1 pixel or more, not {self.stem!r}")
         # JSON has no tuples; a config that was read back must compare equal to the one that was written.
         object.__setattr__(self, "widths", tuple(self.widths))
         object.__setattr__(self, "depths", tuple(self.depths))
