@@ -81,7 +81,7 @@ def breakdown(scored: Sequence[Scored]) -> dict[str, list[dict] | dict[str, list
     returns = {str(number): again == number for number in range(1, AFTER + 1)}
     others = ~np.isin(again, range(1, AFTER + 1)) & (grade != OCCLUDED)
     return {
-        "tolerance": _tolerance(scored, block),
+        "tolerance": by_tolerance(scored),
         "threshold": _threshold(scored, block),
         "speed": rows("px_per_frame", speeds | {"unknown": np.isnan(speed)}),
         "visibility": rows("class", {name: grade == number for number, name in CLASSES.items()}),
@@ -96,7 +96,10 @@ def _blocks(scored: Sequence[Scored]) -> np.ndarray:
     return np.unique(np.concatenate(pairs), axis=0, return_inverse=True)[1].reshape(-1)
 
 
-def _tolerance(scored: Sequence[Scored], block: np.ndarray) -> dict[str, list[dict]]:
+def by_tolerance(scored: Sequence[Scored]) -> dict[str, list[dict]]:
+    """The `tolerance` of `breakdown`, for predictions of any protocol."""
+    block = _blocks(scored)
+
     def curve(positions: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> list[dict]:
         return [
             {"tolerance_px": tolerance}

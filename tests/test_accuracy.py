@@ -65,6 +65,9 @@ def test_papers_split_by_the_papers_protocol_in_one_command(tennis, tmp_path, ca
     assert row["fp2"] + row["tn"] == invisible > 0  # whatever the weights find in these tiny pictures
     assert row["tp"] + row["fp1"] + row["fn"] == 12 - invisible > 0 and RATIOS < set(row)
     assert (report["split"], result["protocol"], result["step"]) == ("paper", "paper", 1)
+    curves = result["tolerance"]  # in pixels of 512 x 288, as the code counts, and of the footage, as the paper says
+    assert [part["tp"] for part in curves["model_px"] if part["tolerance_px"] == 4] == [row["tp"]]
+    assert [len(curve) for curve in curves.values()] == [20, 20]
     assert f"| 12 | {row['tp']} | {row['fp1']} | {row['fp2']} | {row['tn']} | {row['fn']} |" in capsys.readouterr().out
 
 

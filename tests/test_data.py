@@ -475,6 +475,14 @@ def test_windows_mark_unlabelled_frames_and_have_no_target_there(indexed, tmp_pa
     assert hidden > 0
 
 
+def test_the_disc_of_the_target_is_as_large_as_asked(indexed, tmp_path):
+    def pixels(radius: float) -> int:
+        dataset = make_dataset(indexed, tmp_path, augmentation=STILL, radius=radius)
+        return max(int(dataset[index][1].sum(dim=(1, 2)).max()) for index in range(len(dataset)))
+
+    assert pixels(0.9) <= 4 and pixels(6.0) == pytest.approx(np.pi * 36, rel=0.05)
+
+
 def test_sports_are_sampled_as_asked(indexed, tmp_path):
     dataset = make_dataset(indexed, tmp_path, count=400, sampling=SamplingOptions(sports={"tennis": 3, "padel": 1}))
     assert np.allclose(np.diff(dataset.cumulative, prepend=0), [0.75, 0.25])

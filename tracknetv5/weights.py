@@ -140,8 +140,8 @@ def save_weights(
     for name, tensor in model.state_dict().items():
         dtype = torch.float16 if half and _is_weight(tensor) else tensor.dtype
         tensors[name] = tensor.detach().cpu().to(dtype).contiguous()
-    # Both files are complete or absent: an interrupted save must not leave a half-written one under the final name.
-    partial = folder / f".{TENSORS}.part"
+    # Each file is complete or absent, and both change at once, or nearly: an interrupted save leaves those of before.
+    partial, stated = folder / f".{TENSORS}.part", folder / f".{CONFIG}.part"
     save_file(tensors, partial, metadata={"format": "pt"})
     config = replace(
         config,
@@ -151,10 +151,9 @@ def save_weights(
         precision="float16" if half else "float32",
         sha256=file_hash(partial),
     )
+    stated.write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
     partial.replace(folder / TENSORS)
-    partial = folder / f".{CONFIG}.part"
-    partial.write_text(json.dumps(asdict(config), indent=2) + "\n", encoding="utf-8")
-    partial.replace(folder / CONFIG)
+    stated.replace(folder / CONFIG)
     return folder
 
 

@@ -16,7 +16,7 @@ from tracknetv5.background import median_background
 from tracknetv5.data.augment import AugmentOptions, augment
 from tracknetv5.data.paste import paste
 from tracknetv5.data.readers import UNLABELLED, Clip, cached_frames
-from tracknetv5.data.targets import disc
+from tracknetv5.data.targets import RADIUS, disc
 from tracknetv5.geometry import Letterbox
 from tracknetv5.shots import ChangeDetector
 
@@ -53,13 +53,14 @@ class WindowDataset(Dataset):
         length: int,
         size: tuple[int, int],
         crop: tuple[int, int] | None = None,
+        radius: float = RADIUS,
         cache: Path,
         augmentation: AugmentOptions = AugmentOptions(),
         sampling: SamplingOptions = SamplingOptions(),
         background: bool = False,
         seed: int = 0,
     ):
-        self.count, self.length, self.size, self.crop = count, length, size, crop or size
+        self.count, self.length, self.size, self.crop, self.radius = count, length, size, crop or size, radius
         self.augmentation, self.sampling, self.seed = augmentation, sampling, seed
         listed = None
         if sampling.window_list:
@@ -134,7 +135,7 @@ class WindowDataset(Dataset):
         if reverse:
             labelled = labelled[::-1]
             window = np.roll(window, -len(behind), axis=0)
-        target = disc(xy, self.crop)
+        target = disc(xy, self.crop, self.radius)
         window = torch.from_numpy(np.ascontiguousarray(window.transpose(0, 3, 1, 2)))
         labels = torch.from_numpy(target), torch.from_numpy(labelled.copy())
         return (window[:-1], window[-1], *labels) if self.background else (window, *labels)

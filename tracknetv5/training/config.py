@@ -11,13 +11,14 @@ from typing import get_args, get_origin
 
 from tracknetv5.data.augment import AugmentOptions
 from tracknetv5.data.dataset import SamplingOptions
+from tracknetv5.data.targets import RADIUS
 from tracknetv5.models import list_models
 
 TRAINABLE = tuple(name for name in list_models() if name != "inpaintnet")  # which takes trajectories
 PRECISIONS = ("no", "bf16", "fp16")
 
 # Numbers are finite and not negative. These are above 0 as well, and those a share, at most 1.
-POSITIVE = ("size", "crop", "windows", "batch", "learning_rate", "max_grad_norm", "scale")
+POSITIVE = ("size", "crop", "radius", "windows", "batch", "learning_rate", "max_grad_norm", "scale")
 SHARES = ("ema", "flip", "reverse", "blur", "noise", "hue", "saturation", "compression", "paste", "scenery")
 IN_WORDS = {
     str: "a string",
@@ -48,6 +49,7 @@ class DataOptions:
     exclude: str = ""  # CSV of labels not to train on, columns clip ("sport/name") and frame; validation keeps them
     validation_split: str = ""  # split to validate on where nothing is held out; empty: none
     size: tuple[int, int] | None = None  # (height, width) of the model's input; None: as the weights it starts from
+    radius: float = RADIUS  # pixels of the model's input: the disc that is the target; the V5 paper has 30 at 1280 x 720
     crop: tuple[int, int] | None = None  # pixels; train on random parts of this size; None: whole frames
 
 

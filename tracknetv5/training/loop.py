@@ -6,6 +6,7 @@ import math
 import shutil
 import time
 from copy import deepcopy
+from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from pickle import UnpicklingError
@@ -13,6 +14,7 @@ from statistics import median
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import InitProcessGroupKwargs
 from safetensors import SafetensorError
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
@@ -27,6 +29,7 @@ from tracknetv5.training.validate import validate
 from tracknetv5.weights import NOT_STATED, WeightsConfig, read_config, resolve, round_weights, save_weights
 
 NORM_WINDOWS = 256  # windows on which the statistics of batch norm are measured
+PATIENCE = timedelta(days=1)  # of the other processes while the main one saves or validates
 STEADY, COLLAPSED = 10, 3.0  # lines of the log that say what the loss was, and how many times that ends a run
 # What may change from one part of a run to the next.
 MAY_CHANGE = {("data", "cache"), ("optim", "windows"), ("optim", "decay"), ("optim", "workers")}
@@ -70,7 +73,9 @@ class Trainer:
         init = config.model.init
         self.folder = Path(config.output.folder)
         self.cache = Path(config.data.cache)
-        self.accelerator = Accelerator(mixed_precision=optim.precision)
+        self.accelerator = Accelerator(
+            mixed_precision=optim.precision, kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)]
+        )
         torch.manual_seed(optim.seed)
         training, self.held_out = _divide(config)
         try:
@@ -109,6 +114,7 @@ class Trainer:
             length=self.length,
             size=self.size,
             crop=config.data.crop,
+            radius=config.data.radius,
             cache=self.cache,
             augmentation=config.augment,
             sampling=config.sampling,
