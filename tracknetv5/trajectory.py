@@ -184,7 +184,7 @@ class Trajectory:
         return self.with_filled(xy, source)
 
     def with_filled(self, xy: np.ndarray, source: np.ndarray) -> "Trajectory":
-        """A copy with these positions (N, 2) and sources (N,), where a repeated frame has those of the one it repeats."""
+        """A copy with these positions (N, 2) and sources (N,); a repeated frame has those of the one it repeats."""
         shown = self._shown()
         filled = self.source != source
         filled |= filled[shown]

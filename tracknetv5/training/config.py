@@ -49,7 +49,7 @@ class DataOptions:
     exclude: str = ""  # CSV of labels not to train on, columns clip ("sport/name") and frame; validation keeps them
     validation_split: str = ""  # split to validate on where nothing is held out; empty: none
     size: tuple[int, int] | None = None  # (height, width) of the model's input; None: as the weights it starts from
-    radius: float = RADIUS  # pixels of the model's input: the disc that is the target; the V5 paper has 30 at 1280 x 720
+    radius: float = RADIUS  # pixels of the model's input, of the target's disc; the V5 paper: 30 at 1280 x 720
     crop: tuple[int, int] | None = None  # pixels; train on random parts of this size; None: whole frames
 
 
