@@ -30,6 +30,7 @@ from benchmarks.environment import write_result
 from benchmarks.inputs import SIZE, example
 from benchmarks.published import printed_gflops
 from tracknetv5.models import create_model, list_models
+from tracknetv5.weights import PRETRAINED, available, load_weights
 
 # How cost grows: one factor at a time, around the published 288 x 512 pixels, 3 frames and widths 64-128-256-512.
 CURVE_MODELS = ("tracknet_v2", "tracknet_v5", "tracknet_v5_divided")
@@ -109,18 +110,31 @@ def giga(number: float) -> float:
 
 
 def count_model(name: str, size: tuple[int, int] = SIZE) -> dict:
-    """The row of one network.
+    """The row of one network with the options of its name.
 
     Raises:
         ValueError: an unknown name, or a size that the network does not take.
     """
-    model = create_model(name)
+    return {"model": name} | count(create_model(name), size)
+
+
+def count_bundled() -> list[dict]:
+    """The rows of the bundled weights, whose options are their own, each at the size that it is used at."""
+    rows = []
+    for name in sorted(available()):
+        model, config = load_weights(PRETRAINED / name)
+        size = config.height, config.width
+        rows.append({"weights": name, "sha256": config.sha256, "size": size} | count(model, size))
+    return rows
+
+
+def count(model: nn.Module, size: tuple[int, int]) -> dict:
+    """What one pass of a network over one window of pictures of `size` (height, width) costs."""
     kinds, modules = operations(model, size)
     with countable():
         thop_macs, _ = thop.profile(model, example(model, size), verbose=False)
     frames = model.options.frames
     return {
-        "model": name,
         "params": sum(parameter.numel() for parameter in model.parameters()),
         "frames_out": frames,
         "fvcore_gmacs": giga(macs(kinds)),
@@ -194,6 +208,11 @@ def markdown(result: dict) -> str:
             f"| {row['published_gflops'] or ''} | {row['fvcore_gmacs']:.3f} | {row['full_gmacs']:.3f} "
             f"| {row['full_gmacs_per_frame']:.3f} |"
         )
+    for row in result["bundled"]:
+        lines.append(
+            f"\nBundled weights {row['weights']}, {row['size'][0]} x {row['size'][1]}: {row['params']:,} parameters, "
+            f"{row['full_gmacs']:.3f}, {row['full_gmacs_per_frame']:.3f} a frame"
+        )
     for row in result["readings"]:
         lines.append(
             f"\nV5 over V2 by {row['reading']}: {row['tracknet_v2']:.4f} -> {row['tracknet_v5']:.4f}, "
@@ -218,6 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "unit": "gmacs: 10^9 multiply-accumulates, gflops: 2 x gmacs, gops: 10^9 elementary operations; batch 1",
         "size": size,
         "models": [row | {"published_gflops": printed.get(row["model"])} for row in rows],
+        "bundled": count_bundled(),
         "readings": readings(rows),
         "growth": growth([name for name in CURVE_MODELS if name in options.models]),
     }

@@ -26,8 +26,7 @@ from tracknetv5.weights import WeightsConfig
 V5 = "tracknet_v5_lite"
 TRAINING = Path(__file__).parent / "training"
 EVERY = 4  # of the training clips, one in so many is enough to choose a threshold
-# Frames between windows: as much overlap as leaves 40 frames a second (two cores with AMX, benchmarks.speed).
-LOOK = 2
+LOOK = 2  # frames between windows
 STAGES = (TRAINING / "ablation.toml", TRAINING / "ablation_end.toml")  # each goes on from the weights of the one before
 
 
@@ -84,10 +83,15 @@ def finish(config: TrainConfig) -> None:
         finished.touch()
 
 
-def choose_threshold(model: nn.Module, config: WeightsConfig, training: Sequence[Clip], cache: Path) -> float:
-    """The threshold that gives the best F1 on one in EVERY of the clips that the network was trained on."""
+def choose_threshold(
+    model: nn.Module, config: WeightsConfig, training: Sequence[Clip], cache: Path, step: int = LOOK
+) -> float:
+    """The threshold that gives the best F1 on one in EVERY of the clips that the network was trained on.
+
+    `step`: frames between windows.
+    """
     size = (config.height, config.width)
-    return validate(model, training[::EVERY], size=size, cache=cache, step=LOOK)["threshold"]
+    return validate(model, training[::EVERY], size=size, cache=cache, step=step)["threshold"]
 
 
 def experiment(

@@ -115,14 +115,19 @@ def _f1(score: dict) -> str:
 
 
 def _flops(report: dict) -> str:
+    bundled = [
+        m | {"model": f"{m['weights']}, as bundled ({m['size'][1]} × {m['size'][0]})", "published_gflops": None}
+        for m in report["bundled"]
+    ]
     rows = [
         [m["model"], f"{m['params']:,}", f"{m['full_gmacs']:.1f}", f"{m['full_gmacs_per_frame']:.1f}",
          f"{m['thop_gmacs']:.2f}", m["published_gflops"] or "–"]
-        for m in report["models"]
+        for m in [*report["models"], *bundled]
     ]  # fmt: skip
     height, width = report["size"]
     return parts.table(
-        f"Cost of one window at {width} × {height}, in 10⁹ multiply-accumulates (published as “GFLOPs”)",
+        f"Cost of one window, at {width} × {height} if nothing else is said, in 10⁹ multiply-accumulates (published as "
+        "“GFLOPs”)",
         ["Network", "Parameters", "Everything", "Per frame", "As thop counts", "Published"],
         rows,
     )

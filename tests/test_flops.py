@@ -13,6 +13,7 @@ from benchmarks import flops  # noqa: E402
 from benchmarks.inputs import example  # noqa: E402
 from benchmarks.report import RESULTS  # noqa: E402
 from tracknetv5.models import create_model  # noqa: E402
+from tracknetv5.weights import DEFAULT, PRETRAINED, load_weights  # noqa: E402
 
 SMALL = (96, 128)
 LESS = 12  # times fewer pixels than 288 x 512
@@ -89,6 +90,11 @@ def test_command_writes_the_file_and_names_a_size_that_does_not_fit(tmp_path, ca
     result = json.loads(output.read_text())
     (row,) = result["models"]
     assert row["model"] == "tracknet_v5_lite" and result["size"] == [96, 128] and row["published_gflops"] is None
+    model, config = load_weights(PRETRAINED / DEFAULT)
+    (bundled,) = result["bundled"]
+    assert bundled["params"] == sum(parameter.numel() for parameter in model.parameters()) != row["params"]
+    assert bundled["size"] == [config.height, config.width] and bundled["sha256"] == config.sha256
+    assert bundled["full_gmacs"] == pytest.approx(3 * bundled["full_gmacs_per_frame"], abs=1e-5)
     assert result["env"]["thop"] and "tracknet_v5_lite" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         flops.main(["--models", "tracknet_v5_lite", "--size", "97", "128", "--output", str(output)])
