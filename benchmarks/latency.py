@@ -30,7 +30,7 @@ from tracknetv5.runtime import ONNX_PACKAGES, keep_freed_memory
 from tracknetv5.tracker import BallTracker
 from tracknetv5.trajectory import Trajectory
 
-DELAYS = (1, 0)
+DELAYS = (2, 1, 0)  # frames, each with as few windows as it allows
 RATE = 30.0  # frames a second at which latencies are told
 WARM_UP = 3  # frames of a clip that are not timed
 
@@ -163,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if runtime == "torch" or precision == "float32"
         for how in (
             [{"step": step} for step in options.step]
-            + [{"delay": delay, "step": step} for delay in DELAYS for step in range(delay + 1, 0, -1)]
+            + [{"delay": delay, "step": delay + 1} for delay in DELAYS]
         )
     ]
     load = load_average()
