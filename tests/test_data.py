@@ -10,7 +10,7 @@ from stand_ins import CLIP_SIZE as SIZE
 from stand_ins import ball, picture, write_video
 
 from tracknetv5.data.augment import AugmentOptions, augment
-from tracknetv5.data.dataset import SamplingOptions, WindowDataset
+from tracknetv5.data.dataset import MOVED_BY, Backgrounds, SamplingOptions, WindowDataset
 from tracknetv5.data.readers import UNLABELLED, Clip, DatasetError, cached_frames, exclude, read_clips
 from tracknetv5.data.targets import disc
 from tracknetv5.geometry import Letterbox
@@ -370,6 +370,24 @@ def test_a_background_changes_as_the_frames_do(indexed, tmp_path, monkeypatch):
         assert background.equal(frames[1])
 
 
+def test_a_background_may_be_that_of_a_camera_that_moved(monkeypatch):
+    monkeypatch.setattr("tracknetv5.data.dataset.UNKNOWN", 0.0)
+    monkeypatch.setattr("tracknetv5.data.dataset.MOVED", 1.0)
+    slope = np.arange(0, 200, 2, dtype=np.uint8)[None, :, None].repeat(40, 0).repeat(3, 2)  # 2 levels a pixel
+    backgrounds, rng = Backgrounds([np.stack([slope] * 4)]), np.random.default_rng(0)
+    changes = [np.abs(backgrounds.random(0, np.arange(3), rng) - slope.astype(int)) for _ in range(20)]
+    farthest = max(change[:, 10:-10].max() for change in changes)  # the edge goes on beyond the picture
+    assert 2 <= farthest <= 2 * MOVED_BY * len(slope) + 1
+
+
+def test_backgrounds_of_a_long_clip_are_of_many_samples(monkeypatch):
+    monkeypatch.setattr("tracknetv5.data.dataset.UNKNOWN", 0.0)
+    monkeypatch.setattr("tracknetv5.data.dataset.MOVED", 0.0)
+    levels = np.arange(100, dtype=np.uint8)[:, None, None, None].repeat(3, 3)
+    backgrounds, rng = Backgrounds([levels]), np.random.default_rng(0)
+    assert len({int(backgrounds.random(0, np.arange(3), rng)[0, 0, 0]) for _ in range(60)}) > 4
+
+
 @pytest.fixture
 def colours():
     """A window of random colours, and its one ball."""
@@ -427,9 +445,28 @@ def test_compression_leaves_marks_and_the_picture(colours):
     assert np.array_equal(varied(colours, 0, compression=1), varied(colours, 0, compression=1))
 
 
+def test_noise_is_slight_and_of_each_frame_its_own():
+    grey = np.full((2, 32, 32, 3), 120, np.uint8)
+    noisy = varied((grey, np.full((1, 2, 2), 9.0)), 0, noise=1).astype(int)
+    assert 0.7 < (noisy - grey).std() < 4.3 and not np.array_equal(*noisy)
+
+
+def test_blur_spreads_an_edge():
+    edge = np.full((2, 32, 32, 3), 120, np.uint8)
+    edge[:, :, 16:] = 180
+    rise = np.diff(varied((edge, np.full((1, 2, 2), 9.0)), 0, blur=1)[0, 10, :, 0].astype(int))
+    assert np.count_nonzero(rise) > 1 and rise.sum() == 60
+
+
 def make_dataset(indexed, tmp_path, **options) -> WindowDataset:
     settings = dict(count=40, length=3, size=SIZE, cache=tmp_path / "cache", seed=1) | options
     return WindowDataset(read_clips(indexed), **settings)
+
+
+def frame_numbers(dataset: WindowDataset, index: int) -> list[int]:
+    """Of a window of the first clip."""
+    numbers = {frame.tobytes(): k for k, frame in enumerate(dataset.frames[0].transpose(0, 3, 1, 2))}
+    return [numbers[frame.numpy().tobytes()] for frame in dataset[index][0]]
 
 
 def test_clips_shorter_than_a_window_are_left_out_and_counted(indexed, tmp_path):
@@ -510,6 +547,20 @@ def test_frames_that_were_wrong_are_drawn_more_often(indexed, tmp_path):
     (tmp_path / "frames.csv").write_text("clip,number\n")
     with pytest.raises(ValueError, match="frames.csv"):
         make_dataset(indexed, tmp_path, sampling=sampling)
+
+
+def test_strides_pass_over_frames(indexed, tmp_path):
+    sampling = SamplingOptions(sports={"tennis": 1, "padel": 0}, strides=(0.0, 1.0))
+    dataset = make_dataset(indexed, tmp_path, augmentation=STILL, sampling=sampling)
+    assert all(np.diff(frame_numbers(dataset, k)).tolist() == [2, 2] for k in range(20))
+
+
+def test_a_drawn_frame_is_at_every_place_of_a_window(indexed, tmp_path):
+    (tmp_path / "frames.csv").write_text("clip,frame,outcome\ntennis/a,5,fn\n")
+    # No other frame is drawn.
+    sampling = SamplingOptions(sports={"tennis": 1, "padel": 0}, errors=str(tmp_path / "frames.csv"), extra=1e9)
+    dataset = make_dataset(indexed, tmp_path, augmentation=STILL, sampling=sampling)
+    assert {frame_numbers(dataset, k)[0] for k in range(40)} == {3, 4, 5}
 
 
 def test_listed_windows_and_no_others_are_drawn(indexed, tmp_path):

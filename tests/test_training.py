@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import default_collate
 from typer.testing import CliRunner
 
 pytest.importorskip("accelerate")
@@ -24,7 +25,7 @@ from tracknetv5.training.config import ModelOptions, OptimOptions, read_config
 from tracknetv5.training.loop import NORM_WINDOWS, Trainer, _divide, learning_rate
 from tracknetv5.training.loss import weighted_bce
 from tracknetv5.training.validate import THRESHOLDS, validate
-from tracknetv5.weights import WeightsConfig, WeightsError, load_weights, save_weights
+from tracknetv5.weights import WeightsConfig, WeightsError, load_weights, round_weights, save_weights
 
 
 def test_loss_is_the_formula():
@@ -168,14 +169,37 @@ def test_a_run_resumed_equals_a_run_in_one_piece(tmp_path, rallies):
     for a, b in zip(whole.ema.module.parameters(), parts.ema.module.parameters(), strict=True):
         assert torch.equal(a, b)
 
-    start = create_model("tracknet_v5_lite", **whole.config.model.options)
-    model, config = load_weights(weights)
+    _, config = load_weights(weights)
     assert (config.height, config.width, config.frames) == (32, 64, 3)
-    assert any(not torch.equal(a, b) for a, b in zip(model.parameters(), start.parameters(), strict=True))
     log = np.genfromtxt(tmp_path / "parts" / "log.csv", delimiter=",", names=True)
     assert log["windows"].tolist() == [2, 4, 6, 8]
     lines = (tmp_path / "whole" / "validation.jsonl").read_text().splitlines()
     assert json.loads(lines[-1])["windows"] == 8 and "tennis_f1" in json.loads(lines[-1])
+
+
+def test_a_step_sees_values_up_to_one_clips_the_gradient_and_goes_as_far_as_the_learning_rate(tmp_path, rallies):
+    config = write_config(tmp_path, rallies, "step", 8)
+    optim = replace(config.optim, warmup=8, weight_decay=0.0, max_grad_norm=1e-6)
+    trainer = Trainer(replace(config, optim=optim))
+    weights = list(trainer.model.parameters())
+    before, seen, norms = [weight.detach().clone() for weight in weights], [], []
+
+    def note(*_):
+        norms.append(torch.stack([weight.grad.norm() for weight in weights]).norm())
+
+    trainer.model.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    trainer.optimizer.optimizer.register_step_pre_hook(note)
+    trainer._step(*default_collate([trainer.dataset[k] for k in range(2)]))
+    assert 0.1 < seen[0].max() <= 1 and norms[0] <= 1.01e-6
+    farthest = max((a - b).abs().max().item() for a, b in zip(before, weights, strict=True))
+    assert farthest == pytest.approx(learning_rate(0, optim), rel=0.02)  # as AdamW's first step is, without its eps
+
+
+def test_the_weights_that_are_stored_follow_those_that_are_trained(tmp_path, rallies):
+    trainer = Trainer(write_config(tmp_path, rallies, "averaged", 4))
+    before = round_weights(trainer.ema.module.state_dict())
+    model, _ = load_weights(trainer.run())
+    assert not any(torch.equal(before[name], weight) for name, weight in model.named_parameters() if weight.ndim > 1)
 
 
 def test_a_finished_run_has_nothing_to_add(tmp_path, rallies):
@@ -437,6 +461,22 @@ def test_a_ball_is_right_by_the_pixels_of_the_papers_whatever_the_size_of_the_in
         seen = []
         scores = validate(network, [still], size=size, cache=tmp_path, step=step)
         assert (scores["all_argmax"], scores["all_f1"], len(seen)) == (right, right, count)
+
+
+def test_the_threshold_is_the_one_that_finds_most(tmp_path, rallies):
+    (clip,) = read_clips(rallies, "val")
+    still = replace(clip, visibility=np.ones(9, np.int8), xy=np.full((9, 2), 63.5))
+
+    def doubtful(frames):
+        heat = torch.full_like(frames[:, :, 0], -20)
+        heat[:, :, 31:33, 31:33] = np.log(0.42 / 0.58)  # at the ball
+        return heat
+
+    network = torch.nn.Linear(1, 1)
+    network.options, network.forward = SimpleNamespace(frames=3), doubtful
+    network.takes_background = False
+    scores = validate(network, [still], size=(36, 64), cache=tmp_path)
+    assert scores["threshold"] < 0.42 and (scores["all_f1"], scores["all_f1_at_half"]) == (1, 0)
 
 
 def test_nothing_to_find_has_no_best_threshold(tmp_path, rallies):
