@@ -89,3 +89,11 @@ def test_whoever_hands_in_frames_may_fill_the_same_array_again():
     for picture in pictures([10] * SPACING + [200] * 3):
         made = recent(picture)
     assert (made[0] == 10).all()
+
+
+def test_after_a_long_time_too_a_recent_background_forgets_as_fast():
+    background = RecentBackground()
+    for level, count in ((10, 4 * RECENT * SPACING), (200, RECENT * SPACING)):
+        for _ in range(count):
+            made = background(np.full((16, 2, 3), level, np.uint8))
+    assert (made == 200).all()

@@ -92,6 +92,18 @@ def test_a_fault_of_any_kind_in_one_file_does_not_stop_the_others(clip, weights,
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["rally.csv", "rally_track.json"]
 
 
+def test_gaps_are_filled_up_to_the_length_that_is_asked_for(clip, weights, tmp_path, monkeypatch):
+    track, asked = BallTracker.track, []
+
+    def noted(self, video, **options):
+        asked.append(options.get("fill_gaps"))
+        return track(self, video, **options)
+
+    monkeypatch.setattr(BallTracker, "track", noted)
+    assert run(clip, "--output", tmp_path, "--weights", weights, "--fill-gaps", 2).exit_code == 0
+    assert asked == [2]
+
+
 def test_two_inputs_of_one_name_are_refused_before_any_work(clip, weights, tmp_path):
     other = tmp_path / "rally.avi"
     other.write_bytes(clip.read_bytes())

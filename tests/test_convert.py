@@ -90,10 +90,11 @@ def test_safetensors(tmp_path):
     assert torch.equal(model.head.weight, TENSORS["predictor.weight"])
 
 
-def test_our_own_layout(tmp_path):
+@pytest.mark.parametrize("name", ["tracknet_v5_lite", "inpaintnet"])
+def test_our_own_layout(tmp_path, name):
     torch.manual_seed(0)
-    model = create_model("tracknet_v5_lite")
-    folder = convert(save(tmp_path / "a.pt", {"model": model.state_dict()}), tmp_path / "weights", "tracknet_v5_lite")
+    model = create_model(name)
+    folder = convert(save(tmp_path / "a.pt", {"model": model.state_dict()}), tmp_path / "weights", name)
     torch.testing.assert_close(load_weights(folder)[0].state_dict(), model.state_dict())
 
 
@@ -195,6 +196,12 @@ def test_checkpoints_without_a_state_dict(tmp_path):
     for content in ([1, 2], {}, torch.zeros(3), {0: torch.zeros(3)}):
         with pytest.raises(WeightsError, match="holds no state dict"):
             read_checkpoint(save(tmp_path / "a.pt", content))
+
+
+def test_a_window_is_as_long_as_the_checkpoint_says(tmp_path):
+    content = {"model": create_model("tracknet_v3", frames=4).state_dict(), "param_dict": {"seq_len": 4}}
+    folder = convert(save(tmp_path / "a.pt", content), tmp_path / "weights", "tracknet_v3")
+    assert read_config(folder).frames == 4
 
 
 @pytest.mark.parametrize("length", ["8", -1, None, [8], 8.0])

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from tracknetv5 import BallTracker, WeightsError, create_model
 from tracknetv5.cli import app
 from tracknetv5.hub import known_weights, prepare
-from tracknetv5.weights import HUB_ORGANISATION, WeightsConfig, save_weights
+from tracknetv5.weights import HUB_ORGANISATION, WeightsConfig, load_weights, save_weights
 
 NAME = "someone/ball"
 
@@ -115,6 +115,10 @@ def run(*arguments: str, token: str | None = None) -> tuple[int, str]:
 def pull(name: str = NAME, **options) -> float:
     """The threshold of the weights, which tells them apart."""
     return BallTracker.from_pretrained(name, device="cpu", **options).threshold
+
+
+def fills_gaps(name: str, **options) -> bool:
+    return BallTracker.from_pretrained(name, device="cpu", **options).rectifier is not None
 
 
 def pull_model(name: str) -> list[float]:
@@ -263,6 +267,18 @@ def test_a_repository_without_weights(hub, client, pushed, tmp_path):
     with pytest.raises(WeightsError, match="config.json: missing"):
         client(pull, "someone/pickle", cache_dir=tmp_path)
     assert hub.downloads() == []
+
+
+def test_a_rectifier_goes_along(hub, client, tmp_path):
+    folder = weights(tmp_path / "both", 3)
+    model, config = load_weights(folder)
+    facts = WeightsConfig(model="inpaintnet", options={}, frames=16, height=None, width=None)
+    save_weights(model, folder, config, rectifier=(create_model("inpaintnet"), facts))
+    code, output = client(run, "push", "someone/both", "--weights", str(folder), token=TOKEN)
+    assert code == 0, output
+    repository = hub.repositories["someone/both"]
+    assert {"rectifier/config.json", "rectifier/model.safetensors"} < set(repository.commits[repository.refs["main"]])
+    assert client(fills_gaps, "someone/both", cache_dir=tmp_path / "cache")
 
 
 # --- offline

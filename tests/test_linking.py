@@ -41,6 +41,8 @@ def test_a_ball_may_go_farther_in_a_longer_time():
     frames = detections([[(60.0 * k, 50.0, 0.9)] for k in range(8)])
     assert scores(linked(frames, 0.5)) == [0.0] * 8
     assert scores(linked(frames, 0.5, gaps=[3.0] * 8)) == [0.9] * 8
+    far = detections([[(230.0 * k, 50.0, 0.9)] for k in range(3)])
+    assert scores(linked(far, 0.5, gaps=[6.0] * 3)) == [0.9] * 3  # a gap counts in full, however long
     # A picture shown three times: the ball of the next new one has had three times as long.
     repeated = [frame for frame in frames for _ in range(3)]
     assert scores(linked(repeated, 0.5)) == [0.9] * 24

@@ -90,6 +90,22 @@ def test_pixels_that_are_not_square_are_followed_in_their_true_shape(tmp_path):
     assert all((window[:, -1] > 0.2).all() for window, _ in tracker.model.calls[1:])  # nothing black beside the picture
 
 
+def test_a_film_of_a_phone_is_followed_upright(tmp_path):
+    stored = np.zeros((64, 96, 3), np.uint8)
+    stored[:32, :48] = 250
+    with av.open(tmp_path / "phone.mp4", "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.height, stream.width, stream.pix_fmt = *stored.shape[:2], "yuv420p"
+        stream.set_display_rotation(90)
+        for _ in range(2):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(stored, "rgb24").reformat(format="yuv420p")))
+        container.mux(stream.encode(None))
+    with LiveSource(tmp_path / "phone.mp4") as source:
+        assert source.size == (96, 64)
+        frame = next(source.frames(source.size))
+    assert abs(frame.image.astype(int) - np.rot90(stored)).mean() < 3
+
+
 def test_a_picture_that_begins_late_has_not_broken(tmp_path):
     with av.open(tmp_path / "late.mkv", "w") as container:
         stream = container.add_stream("libx264", rate=25)

@@ -13,11 +13,12 @@ import torch
 from stand_ins import images, write
 from typer.testing import CliRunner
 
-from tracknetv5 import BallTracker, many
+from tracknetv5 import BallTracker, create_model, many
 from tracknetv5.cli import app
 from tracknetv5.data.synthetic import write_rally
 from tracknetv5.draw import draw_ball
 from tracknetv5.video import VideoError
+from tracknetv5.weights import WeightsConfig, load_weights, save_weights
 
 SIZE = (64, 128)
 
@@ -97,6 +98,34 @@ def test_what_is_finished_is_left_alone_and_what_changed_is_done_again(clips, we
     config = json.loads((weights / "config.json").read_text())
     (weights / "config.json").write_text(json.dumps(config | {"channel_order": "BGR"}))
     assert again("--threshold", 0.4) == "abc"
+
+
+def test_whatever_decides_the_points_has_a_video_done_again(clips, weights, tmp_path, tracked):
+    folder = shutil.copytree(weights, tmp_path / "weights")
+
+    def again(*options) -> bool:
+        tracked.clear()
+        assert run(clips[:1], folder, tmp_path / "out", *options).exit_code == 0
+        return tracked == ["a"]
+
+    assert again() and not again()
+    for option in (("--step", 1), ("--precision", "bfloat16")):
+        assert again(*option) and again()
+    model, config = load_weights(folder)
+    with torch.no_grad():
+        next(model.parameters()).mul_(1.01)
+    save_weights(model, folder, config)
+    assert again()
+    facts = WeightsConfig(model="inpaintnet", options={}, frames=16, height=None, width=None)
+    save_weights(model, folder, config, rectifier=(create_model("inpaintnet"), facts))
+    assert again() and not again()
+
+
+def test_a_video_of_another_time_is_done_again(clips, weights, tmp_path, tracked):
+    for _ in range(2):
+        assert run(clips[:1], weights, tmp_path / "out").exit_code == 0
+        os.utime(clips[0], (1, 1))  # as large as before
+    assert tracked == ["a", "a"]
 
 
 def test_a_table_of_others_is_not_written_over(clips, weights, tmp_path, tracked):

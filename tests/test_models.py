@@ -366,3 +366,13 @@ def test_autocast_leaves_the_stem_in_32_bits():
     plain, autocast = seen
     assert autocast.dtype == torch.float32
     torch.testing.assert_close(autocast, plain, rtol=1e-5, atol=1e-5)
+
+
+def test_autocast_leaves_motion_in_32_bits():
+    motion = small("tracknet_v4").motion
+    frames = torch.rand(1, 3, 3, 8, 8)
+    with torch.no_grad():
+        plain = motion(frames)
+        with torch.autocast("cpu", torch.bfloat16):
+            autocast = motion(frames)
+    torch.testing.assert_close(autocast, plain, rtol=0, atol=1e-6)

@@ -46,6 +46,18 @@ def test_the_tail_stays_within_a_shot(video):
     assert all(np.ptp(np.nonzero(apart[k])[1]) > np.ptp(np.nonzero(apart[0])[1]) + 8 for k in (4, 9))
 
 
+def test_the_tail_is_of_the_last_frames_alone(tmp_path):
+    with VideoWriter(tmp_path / "grey.mp4", SIZE, Fraction(25)) as writer:
+        for _ in range(20):
+            writer.write(np.full((*SIZE, 3), 90, np.uint8))
+    frame, xy = np.arange(20), np.array([[20 + 11.0 * k, 60.0] for k in range(20)])
+    trajectory = Trajectory(frame, frame / 25, xy, np.ones(20), ["detected"] * 20, SIZE, Fraction(25))
+    write_overlay(tmp_path / "grey.mp4", trajectory, tmp_path / "ball.mp4")
+    *_, last = read_frames(tmp_path / "ball.mp4")
+    drawn = np.nonzero(abs(last.image[60].astype(int) - 90).max(1) > 12)[0]
+    assert xy[-1, 0] - 11 * 11 < drawn.min() < xy[-1, 0] - 11  # 0.4 s are 10 frames
+
+
 def test_frames_that_a_trajectory_leaves_out_are_left_out(video):
     frame = np.array([0, 1, 4, 9])
     trajectory = Trajectory(frame, frame / 25, XY[frame], np.ones(4), ["detected"] * 4, SIZE, Fraction(25), (1, 4, 9))

@@ -10,8 +10,9 @@ import torch
 from stand_ins import HEIGHT, WIDTH, Position, Redness, images, redness, write
 from torch import nn
 
-from tracknetv5.background import median_background
+from tracknetv5.background import RecentBackground, median_background
 from tracknetv5.geometry import Letterbox
+from tracknetv5.heatmaps import LEAST
 from tracknetv5.linking import LAG
 from tracknetv5.models import create_model
 from tracknetv5.rectify import rectify, repair_mask
@@ -127,18 +128,27 @@ def test_track_says_where_the_camera_cuts_and_frames_are_repeated(tmp_path):
     np.testing.assert_array_equal(trajectory.xy[3], trajectory.xy[2])
 
 
-def test_batches_of_windows_give_the_same_points(tmp_path, monkeypatch):
+def test_batches_of_windows_give_the_same_points(tmp_path):
     frames = images(8, grey=40)[0] + images(7, grey=120)[0]
     path = write(tmp_path / "ball.mp4", frames)
-    tracker = redness(step=1)
-    alone = tracker.track(path)
-    calls = len(tracker.model.calls)
-    points = redness(step=1)._points(
-        watch(((f.index, f.time, f.image) for f in read_frames(path)), Letterbox((HEIGHT, WIDTH), (HEIGHT, WIDTH))),
-        Letterbox((HEIGHT, WIDTH), (HEIGHT, WIDTH)), None, batch=4,
-    )  # fmt: skip
-    np.testing.assert_array_equal([point.xy for point in points], alone.xy)
-    assert calls == 11
+    alone, together = redness(step=1), redness(step=1)
+    letterbox = Letterbox((HEIGHT, WIDTH), (HEIGHT, WIDTH))
+    shown = watch(((frame.index, frame.time, frame.image) for frame in read_frames(path)), letterbox)
+    points = list(together._points(shown, letterbox, None, batch=4))
+    np.testing.assert_array_equal([point.xy for point in points], alone.track(path).xy)
+    assert [len(window) for window, _ in alone.model.calls] == [1] * 11
+    assert [len(window) for window, _ in together.model.calls] == [4, 2, 4, 1]  # 6 windows in a shot, and 5
+
+
+def test_a_ball_before_a_cut_does_not_speak_for_a_light_behind_it():
+    frames = [np.full((HEIGHT, WIDTH, 3), (100 if k < 8 else 180) + 10 * (k % 2), np.uint8) for k in range(11)]
+    for frame in frames[:8]:
+        frame[30:34, 60:64] = (255, 60, 60)
+    for frame in frames[8:]:
+        frame[30:34, 60:64, 0] += 50  # below the threshold, and where the ball was
+    points = list(redness(1).stream(frames, delay=0))
+    assert [point.frame for point in points if point.picture == "cut"] == [8]
+    assert [point.xy is not None for point in points] == [True] * 8 + [False] * 3
 
 
 def test_a_frame_without_a_ball_is_nan(tmp_path):
@@ -236,6 +246,14 @@ def test_a_stream_makes_its_own_background_or_is_given_one():
     assert given[0, 0, :, 0].max() == 0 and given[0, 0, :, WIDTH // 2].min() > 0.3  # black beside the picture
 
 
+def test_a_live_window_has_the_background_behind_its_last_picture():
+    frames = [np.full((HEIGHT, WIDTH, 3), 20 + 4 * k, np.uint8) for k in range(12)]
+    tracker, recent = redness(background=True), RecentBackground()
+    assert len(list(tracker.stream(frames, delay=0))) == 12
+    for (_, background), frame in zip(tracker.model.calls, frames, strict=True):
+        np.testing.assert_allclose(255 * background[0].permute(1, 2, 0), recent(frame), atol=1e-3)
+
+
 # --- rectification
 
 
@@ -271,6 +289,13 @@ def test_how_far_a_ball_may_go_is_a_share_of_the_width(width, linked):
     heatmaps[1, 15:17, 140:142] = 0.3  # below the threshold, and 41 pixels on
     first, second = redness(height=32, width=width, threshold=0.5).link(heatmaps)
     assert first.x == pytest.approx(99.5) and (second is not None) == linked
+
+
+def test_a_low_threshold_finds_what_is_fainter_than_is_looked_at_otherwise():
+    heatmap = np.zeros((HEIGHT, WIDTH), np.float32)
+    heatmap[20, 30] = 0.6 * LEAST
+    (found,) = redness(threshold=0.4 * LEAST).link([heatmap])
+    assert (found.x, found.y) == (30, 20)
 
 
 def test_a_video_is_not_read_for_gaps_that_cannot_be(tmp_path):
@@ -323,6 +348,12 @@ def test_windows_without_any_detection_stay_empty():
     model = Constant()
     assert not rectify(path_with_gaps(20, list(range(20))), model, WEIGHTS.window_weights).visible.any()
     assert not model.asked
+
+
+def test_every_gap_of_a_long_video_is_filled():
+    gaps = range(5, 895, 10)
+    result = rectify(path_with_gaps(900, list(gaps)), Constant(), WEIGHTS.window_weights)
+    assert np.flatnonzero(result.source == "rectified").tolist() == list(gaps)
 
 
 def test_the_published_rectifier_fills_a_gap():
@@ -448,6 +479,7 @@ def test_full_size_networks_go_through_the_same_tracker(tmp_path, name, options)
     v3 = dict(background=True, ensemble="triangular") if frames == 8 else {}
     config = WeightsConfig(model=name, options={}, height=32, width=64, frames=frames, step=frames, **v3)
     folder = save_weights(model, tmp_path / "weights", config)
-    video = write(tmp_path / "ball.mp4", images(9)[0])
-    trajectory = BallTracker.from_pretrained(folder).track(video)
-    assert len(trajectory) == 9
+    tracker = BallTracker.from_pretrained(folder)
+    assert len(tracker.track(write(tmp_path / "ball.mp4", images(9)[0]))) == 9
+    heatmaps = np.stack([heatmap for _, heatmap in tracker.heatmaps(images(9, 32, 64)[0])])
+    assert heatmaps.shape == (9, 32, 64) and np.isfinite(heatmaps).all() and heatmaps.std() > 0

@@ -206,6 +206,12 @@ def test_a_hit_in_the_gap_is_not_filled():
     assert not trajectory(xy, hidden=(14, 15, 16)).fill_gaps(5).visible.all()
 
 
+def test_a_gap_before_another_ball_that_flies_in_parallel_is_not_filled():
+    t = np.arange(20.0)
+    xy = np.stack([100 + 10 * t, np.where(t < 12, 300, 360)], 1)
+    assert not trajectory(xy, hidden=(10, 11)).fill_gaps(5).visible[[10, 11]].any()
+
+
 def test_the_gap_next_to_a_bounce_is_filled_when_its_own_sides_agree():
     filled = trajectory(bounce(at=8), hidden=(20, 21)).fill_gaps(5)
     np.testing.assert_allclose(filled.xy[[20, 21]], bounce(at=8)[[20, 21]], atol=1)
@@ -336,9 +342,10 @@ def test_broken_tables_are_refused_by_name(tmp_path, text, reason):
 
 
 def test_json(tmp_path):
-    mixed().to_json(tmp_path / "out.json")
+    replace(mixed(), cuts=(5,), repeats=(4,)).to_json(tmp_path / "out.json")
     read = json.loads((tmp_path / "out.json").read_text(), parse_constant=pytest.fail)  # no NaN in JSON
     assert read["size"] == {"height": 720, "width": 1280} and read["fps"] == "30000/1001"
+    assert (read["cuts"], read["repeats"]) == ([5], [4])
     assert read["points"][0] == {
         "frame": 3, "time": 0.1, "x": 10.126, "y": 20.5, "score": 0.91234, "source": "detected"
     }  # fmt: skip

@@ -133,6 +133,25 @@ def test_weights_are_saved_over_older_ones(folder, monkeypatch):
     assert load_weights(folder)[1].threshold == 0.25
 
 
+def test_a_save_that_is_broken_off_leaves_the_older_weights_whole(folder, monkeypatch):
+    config = read_config(folder)
+
+    def half_the_tensors(_, path, **__):
+        path.write_bytes(b"half")
+        raise OSError("disk full")
+
+    def half_the_config(path, *_, **__):
+        path.write_bytes(b"{")
+        raise OSError("disk full")
+
+    steps = {"tracknetv5.weights.save_file": half_the_tensors, "pathlib.Path.write_text": half_the_config}
+    for name, broken in steps.items():
+        with monkeypatch.context() as patch, pytest.raises(OSError, match="disk full"):
+            patch.setattr(name, broken)
+            save_weights(small(stem_width=16), folder, config, half=True)
+        assert load_weights(folder)[0].options == small().options
+
+
 def test_the_card_of_bundled_weights_is_the_one_that_is_written_today():
     for name in available():
         assert (PRETRAINED / name / "README.md").read_text() == str(model_card(read_config(PRETRAINED / name)))
@@ -284,7 +303,11 @@ def test_where_weights_can_be(folder, tmp_path, monkeypatch):
         resolve("not a/valid id")
 
 
-def test_16_bits_are_for_floats_alone_and_change_no_fact(folder):
+def test_16_bits_are_for_matrices_of_floats_alone_and_change_no_fact(folder):
+    tensors = load_file(folder / "model.safetensors")
+    counters = [tensors.pop(name) for name in list(tensors) if name.endswith("num_batches_tracked")]
+    assert {counter.dtype for counter in counters} == {torch.int64}
+    assert {tensor.dtype for tensor in tensors.values() if tensor.ndim < 2} == {torch.float32}
     config = read_config(folder)
     assert replace(config, sha256="", precision="float32", options={}) == WeightsConfig(
         model="tracknet_v5_lite", options={}, height=32, width=64
