@@ -165,18 +165,20 @@ def test_cancel_ends_a_run_that_makes_the_court_picture(tracker, clip, tmp_path,
 
 
 def test_no_thread_writes_into_the_folder_of_a_run_that_was_cancelled(tracker, clip, tmp_path, monkeypatch):
-    begun, ended = threading.Event(), threading.Event()
+    cancel, begun, ended = (threading.Event() for _ in range(3))
 
     def court(images):
         try:
-            for _ in images:
-                begun.set()
-                time.sleep(0.2)
+            next(images)
+            begun.set()
+            cancel.wait(10)
+            time.sleep(0.1)  # so that it is seen where nobody waits for the thread
+            list(images)
         finally:
             ended.set()
 
     monkeypatch.setattr("demo.tracking.empty_court", court)
-    steps = run(tracker, guard.check(str(clip), 0, 0.5), tmp_path, threading.Event())
+    steps = run(tracker, guard.check(str(clip), 0, 0.5), tmp_path, cancel)
     while next(steps).stage != "drawing":
         pass
     assert begun.wait(10)

@@ -9,7 +9,13 @@ import pytest
 from tracknetv5.data.synthetic import write_rally
 
 pytest_plugins = ["demo_page"]
-TABS = ("Track", "Inside the network", "Compare", "About")
+# What of each tab is seen when it is there.
+TABS = {
+    "Track": "#go",
+    "Inside the network": "#inside-decision img",
+    "Compare": "#compare-go",
+    "About": "#about-weights",
+}
 
 
 @pytest.fixture(scope="module")
@@ -108,9 +114,9 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(visit, clips):
     page.wait_for_selector("#rallies table, #court img")
     assert page.locator("#video").bounding_box()["width"] > 300  # one column
     assert page.locator("#overlay").bounding_box()["width"] > 300
-    for tab in TABS:
+    for tab, part in TABS.items():
         page.get_by_role("tab", name=tab).click()
-        page.wait_for_timeout(500)
+        page.wait_for_selector(part)
         assert page.evaluate("document.documentElement.scrollWidth") == 390, tab
         assert page.evaluate("document.body.classList.contains('dark')")
 
@@ -123,9 +129,9 @@ def test_everything_can_be_reached_and_is_named(visit):
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.wait_for_selector("#inside-frame")
-    for tab in TABS:
+    for tab, part in TABS.items():
         tabs.filter(has_text=tab).click()
-        page.wait_for_timeout(300)
+        page.wait_for_selector(part)
         unnamed = page.evaluate("""() => [...document.querySelectorAll('button, input, a, [role=tab], img')]
             .filter(e => e.offsetParent && e.type !== 'file')
             .filter(e => !(e.innerText || e.ariaLabel || e.title || e.alt || (e.labels && e.labels[0]?.innerText)

@@ -1,11 +1,11 @@
 import gc
 import os
+import queue
 import subprocess
 import sys
 import threading
 import warnings
 from fractions import Fraction
-from time import sleep
 from types import SimpleNamespace
 
 import av
@@ -295,14 +295,20 @@ def test_closing_the_generator_ends_its_thread(tmp_path):
 
 def test_reading_ahead_is_bounded(tmp_path, monkeypatch):
     """However slow the consumer, only the queue, one frame in hand and one on its way exist."""
-    made = []
+    made, most, waits = [], 1 + video.QUEUE_DEPTH + 1, threading.Event()
     original = video._upright
+
+    class Queue(queue.Queue):
+        def put(self, item):
+            if len(made) == most and self.full():
+                waits.set()
+            super().put(item)
+
     monkeypatch.setattr(video, "_upright", lambda *args: made.append(1) or original(*args))
-    path = encode(tmp_path / "clip.mp4", [picture(i) for i in range(60)])
-    frames = read_frames(path)
+    monkeypatch.setattr(video.queue, "Queue", Queue)
+    frames = read_frames(encode(tmp_path / "clip.mp4", [picture(i) for i in range(60)]))
     next(frames)
-    sleep(0.3)
-    assert len(made) <= 1 + video.QUEUE_DEPTH + 1
+    assert waits.wait(10) and len(made) == most
     assert len(list(frames)) == 59
 
 
