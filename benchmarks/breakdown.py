@@ -29,25 +29,33 @@ def counts(outcome: np.ndarray) -> Counts:
 
 def summary(outcome: np.ndarray, block: np.ndarray) -> dict:
     """Counts and ratios of (N,) outcomes, with intervals over the blocks that (N,) numbers name."""
-    blocks, rows = np.unique(block, return_inverse=True)
-    table = np.stack([np.bincount(rows[outcome == kind], minlength=len(blocks)) for kind in KINDS], axis=1)
+    table = block_table(outcome, block)
     intervals = {name: [None, None] for name in RATIOS}
-    if len(blocks):
-        rng = np.random.default_rng(0)
-        sums = table[rng.integers(len(table), size=(RESAMPLES, len(table)))].sum(axis=1)  # (RESAMPLES, 5)
-        draws = [Counts(*row) for row in sums.tolist()]
+    if len(table):
+        draws = [Counts(*row) for row in table[resamples(len(table))].sum(axis=1).tolist()]
         for name in RATIOS:
             values = np.array([getattr(draw, name) for draw in draws])
             if not np.isnan(values).all():
                 intervals[name] = np.nanpercentile(values, [2.5, 97.5]).round(4).tolist()
-    return counts(outcome).as_dict() | {"interval_95": intervals, "blocks": len(blocks)}
+    return counts(outcome).as_dict() | {"interval_95": intervals, "blocks": len(table)}
+
+
+def block_table(outcome: np.ndarray, block: np.ndarray) -> np.ndarray:
+    """(blocks, KINDS) counts of (N,) outcomes in each of the blocks that (N,) numbers name."""
+    blocks, rows = np.unique(block, return_inverse=True)
+    return np.stack([np.bincount(rows[outcome == kind], minlength=len(blocks)) for kind in KINDS], axis=1)
+
+
+def resamples(count: int) -> np.ndarray:
+    """(RESAMPLES, count) blocks that are drawn, with replacement, from `count`: the same ones at every call."""
+    return np.random.default_rng(0).integers(count, size=(RESAMPLES, count))
 
 
 def summarise(scored: Sequence[Scored]) -> dict:
     """`summary` of all rows, and the median distance of the predictions that are right."""
     outcome = np.concatenate([part.outcome for part in scored])
     near = np.concatenate([part.distance for part in scored])[outcome == "tp"]
-    return summary(outcome, _blocks(scored)) | {
+    return summary(outcome, second_blocks(scored)) | {
         "clips": len(scored),
         "median_error_px": float(np.median(near)) if len(near) else None,
     }
@@ -67,7 +75,7 @@ def breakdown(scored: Sequence[Scored]) -> dict[str, list[dict] | dict[str, list
     In rows of labelled balls alone, accuracy = TP / (TP + FP1 + FN) is the share that is found; recall leaves FP1 out.
     """
     outcome = np.concatenate([part.outcome for part in scored])
-    block = _blocks(scored)
+    block = second_blocks(scored)
     ball = np.concatenate([part.ball for part in scored])
     speed = np.concatenate([_speed(part.clip)[part.frame] for part in scored])
     grade = np.concatenate([part.clip.difficulty[part.frame] for part in scored])
@@ -90,7 +98,7 @@ def breakdown(scored: Sequence[Scored]) -> dict[str, list[dict] | dict[str, list
     }
 
 
-def _blocks(scored: Sequence[Scored]) -> np.ndarray:
+def second_blocks(scored: Sequence[Scored]) -> np.ndarray:
     """(N,) number of the clip's second that each row of all clips belongs to."""
     pairs = [np.column_stack([np.full(len(part.frame), clip), part.second]) for clip, part in enumerate(scored)]
     return np.unique(np.concatenate(pairs), axis=0, return_inverse=True)[1].reshape(-1)
@@ -98,7 +106,7 @@ def _blocks(scored: Sequence[Scored]) -> np.ndarray:
 
 def by_tolerance(scored: Sequence[Scored]) -> dict[str, list[dict]]:
     """The `tolerance` of `breakdown`, for predictions of any protocol."""
-    block = _blocks(scored)
+    block = second_blocks(scored)
 
     def curve(positions: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> list[dict]:
         return [

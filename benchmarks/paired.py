@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from benchmarks.breakdown import KINDS, RESAMPLES, summarise
+from benchmarks.breakdown import block_table, resamples, second_blocks, summarise
 from benchmarks.protocols import Scored
 from tracknetv5.data.readers import Clip
 from tracknetv5.metrics import Counts
@@ -49,10 +49,10 @@ def difference(first: Sequence[Scored], second: Sequence[Scored]) -> dict[str, f
     """
     if [part.frame.tolist() for part in first] != [part.frame.tolist() for part in second]:
         raise ValueError("only predictions of the same frames can be compared pair by pair")
-    tables = np.stack([_blocks(first), _blocks(second)])  # (2, blocks, kinds)
+    outcomes = [np.concatenate([part.outcome for part in each]) for each in (first, second)]
+    tables = np.stack([block_table(outcome, second_blocks(first)) for outcome in outcomes])  # (2, blocks, kinds)
     count = tables.shape[1]
-    drawn = np.random.default_rng(0).integers(count, size=(RESAMPLES, count))
-    below = _f1_below(tables[:, drawn].sum(axis=2))
+    below = _f1_below(tables[:, resamples(count)].sum(axis=2))
     below = below[~np.isnan(below)]
     whole = float(_f1_below(tables.sum(axis=1, keepdims=True))[0])
     return {
@@ -60,15 +60,6 @@ def difference(first: Sequence[Scored], second: Sequence[Scored]) -> dict[str, f
         "interval_95": np.percentile(below, [2.5, 97.5]).round(4).tolist() if len(below) else [None, None],
         "blocks": count,
     }
-
-
-def _blocks(scored: Sequence[Scored]) -> np.ndarray:
-    """(blocks, kinds) counts in each second of each clip."""
-    tables = []
-    for part in scored:
-        seconds, row = np.unique(part.second, return_inverse=True)
-        tables.append(np.stack([np.bincount(row[part.outcome == kind], minlength=len(seconds)) for kind in KINDS], 1))
-    return np.concatenate(tables)
 
 
 def _f1_below(counts: np.ndarray) -> np.ndarray:
