@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks.environment import write_result
 from benchmarks.inputs import describe, weights_and_footage
 from tracknetv5.data.erase import erase
-from tracknetv5.data.readers import VISIBLE, Clip
+from tracknetv5.data.readers import Clip
 from tracknetv5.geometry import Letterbox
 from tracknetv5.tracker import BallTracker
 
@@ -31,7 +31,6 @@ def false_balls(tracker: BallTracker, clip: Clip) -> dict[str, float]:
     size = (tracker.config.height, tracker.config.width)
     images = np.stack(list(clip.images(size)))[: len(clip)]
     truth = Letterbox(clip.size, size).to_model(clip.xy)[: len(images)]
-    truth[clip.visibility[: len(images)] != VISIBLE] = np.nan
     images, erased = erase(images, truth)
     balls = tracker.link(heatmap for _, heatmap in tracker.heatmaps(images))
     found = np.array([ball is not None for ball in balls])

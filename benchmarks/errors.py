@@ -24,7 +24,7 @@ import pandas as pd
 
 from benchmarks.environment import write_result
 from benchmarks.inputs import describe, weights_and_footage
-from tracknetv5.data.readers import HIDDEN, OCCLUDED, UNLABELLED, VISIBLE, Clip
+from tracknetv5.data.readers import HIDDEN, OCCLUDED, UNLABELLED, Clip
 from tracknetv5.draw import heat_overlay
 from tracknetv5.geometry import Letterbox
 from tracknetv5.metrics import SIZE, TOLERANCE, outcomes
@@ -68,7 +68,6 @@ def looks(tracker: BallTracker, clip: Clip) -> Iterator[tuple[Look, list[np.ndar
     size = (tracker.config.height, tracker.config.width)
     images = list(clip.images(size))  # clips of a data set are short
     truth = Letterbox(clip.size, size).to_model(clip.xy)
-    truth[clip.visibility != VISIBLE] = np.nan
     unit = Letterbox(clip.size, size).content[2] / Letterbox(clip.size, SIZE).content[2]
     rows, columns = np.mgrid[: size[0], : size[1]]
     still = resting(truth / unit)

@@ -52,7 +52,9 @@ class Clip:
         count = len(self.visibility)
         if self.xy.shape != (count, 2) or self.difficulty.shape != (count,):
             raise DatasetError(f"{self.source}: {count} labels, but coordinates {self.xy.shape}")
-        if not np.isfinite(self.xy[self.visibility == VISIBLE]).all():
+        visible = self.visibility == VISIBLE
+        object.__setattr__(self, "xy", np.where(visible[:, None], self.xy, np.nan))  # whatever a reader left there
+        if not np.isfinite(self.xy[visible]).all():
             raise DatasetError(f"{self.source}: a visible ball without coordinates: label it -1 or give X and Y")
 
     def __len__(self) -> int:
@@ -228,8 +230,7 @@ def _clip(name: str, sport: str, group: str, split: str, source: Path, labels: p
     if not stated.isin([UNLABELLED, HIDDEN, *CLASSES]).all():
         raise DatasetError(f"labels of {source}: Visibility must be -1, 0, 1, 2 or 3 in every row")
     visibility = stated.clip(upper=VISIBLE).to_numpy(np.int8)
-    xy = labels[["X", "Y"]].apply(pd.to_numeric).to_numpy(np.float64, copy=True)
-    xy[visibility != VISIBLE] = np.nan
+    xy = labels[["X", "Y"]].apply(pd.to_numeric).to_numpy(np.float64)
     if "Class" in labels:
         difficulty = labels["Class"].fillna(NO_CLASS)
     elif stated.max() > VISIBLE:  # Visibility is itself the class

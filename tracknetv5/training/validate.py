@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from tracknetv5.background import median_background
-from tracknetv5.data.readers import HIDDEN, UNLABELLED, VISIBLE, Clip, cached_frames
+from tracknetv5.data.readers import UNLABELLED, VISIBLE, Clip, cached_frames
 from tracknetv5.geometry import Letterbox
 from tracknetv5.heatmaps import HeatmapMerger, peaks
 from tracknetv5.linking import linked
@@ -46,7 +46,6 @@ def validate(
     for clip in clips:
         to_source, to_scored = Letterbox(clip.size, size).to_source, Letterbox(clip.size, SIZE).to_model
         truth = to_scored(clip.xy)
-        truth[clip.visibility == HIDDEN] = np.nan
         scored, visible = clip.visibility != UNLABELLED, clip.visibility == VISIBLE
         highest, candidates = [], []
         length = model.options.frames
