@@ -7,13 +7,13 @@ writes FOLDER/index.html (crops of the window, heatmap, label and prediction, gr
 
 A cause is the first of CAUSES whose rule holds. The rules see the label, the pixels around it and the neighbouring
 labels; they sort errors for a first look and prove nothing. Pixels in them are those of 512 x 288; places, crops and
-what surrounds the ball are looked at in the network's input. A clip is taken for one shot without repeated frames;
-where it is not, `benchmarks.accuracy` may count otherwise.
+what surrounds the ball are looked at in the network's input. Predictions are those of protocol `frame` of
+benchmarks/protocols.py, so `benchmarks.accuracy` counts alike; the heatmaps beside them take a clip for one shot.
 """
 
 import argparse
 import html
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ import pandas as pd
 
 from benchmarks.environment import write_result
 from benchmarks.inputs import describe, weights_and_footage
+from benchmarks.protocols import tracked
 from tracknetv5.data.readers import HIDDEN, OCCLUDED, UNLABELLED, Clip
 from tracknetv5.draw import heat_overlay
 from tracknetv5.geometry import Letterbox
@@ -67,28 +68,23 @@ def looks(tracker: BallTracker, clip: Clip) -> Iterator[tuple[Look, list[np.ndar
     """Every labelled frame, with the frames before, at and after it (H, W, 3) and its heatmap (H, W)."""
     size = (tracker.config.height, tracker.config.width)
     images = list(clip.images(size))  # clips of a data set are short
-    truth = Letterbox(clip.size, size).to_model(clip.xy)
+    trajectory = tracked(tracker, clip)
+    to_input, to_scored = Letterbox(clip.size, size).to_model, Letterbox(clip.size, SIZE).to_model
+    truth = to_input(clip.xy)
     unit = Letterbox(clip.size, size).content[2] / Letterbox(clip.size, SIZE).content[2]
     rows, columns = np.mgrid[: size[0], : size[1]]
     still = resting(truth / unit)
-    waiting = deque()  # heatmaps of the few frames that are not decided yet
-
-    def heatmaps() -> Iterator[np.ndarray]:
-        for _, heatmap in tracker.heatmaps(images):
-            waiting.append(heatmap)
-            yield heatmap
-
-    for number, found in enumerate(tracker.link(heatmaps())):
-        heatmap = waiting.popleft()
-        if number >= len(clip) or clip.visibility[number] == UNLABELLED:
+    for number, heatmap in tracker.heatmaps(images):
+        if number >= min(len(clip), len(trajectory)) or clip.visibility[number] == UNLABELLED:
             continue
-        at = np.array([found.x, found.y] if found else [np.nan, np.nan])
-        outcome = str(outcomes(at[None], truth[number][None], TOLERANCE * unit)[0])
+        found = trajectory.xy[number]
+        outcome = str(outcomes(to_scored(found)[None], to_scored(clip.xy[number])[None])[0])
+        at = to_input(found)
         x, y = truth[number]
         heat = 0.0 if np.isnan(x) else float(heatmap[np.hypot(columns - x, rows - y) < TOLERANCE * unit].max(initial=0))
         wrong = outcome in ("fp1", "fp2", "fn")
         cause = _cause(number, at, truth, still[number], clip, images[number], unit) if wrong else ""
-        score = found.score if found else 0.0
+        score = float(trajectory.score[number])
         look = Look(clip.full_name, number, outcome, x, y, *at.tolist(), score, heat, bool(still[number]), cause)
         window = [images[min(max(k, 0), len(images) - 1)] for k in (number - 1, number, number + 1)]
         yield look, window, heatmap

@@ -102,14 +102,17 @@ def by_frame(tracker: SweepingTracker, clip: Clip) -> Scored:
     The candidates at each threshold are what the network says, before any gap is filled.
     """
     tracker.candidates = []
-    if clip.source.is_dir():
-        points = list(tracker.stream(clip.images()))
-        trajectory = tracker.complete(Trajectory.from_points(points, size=clip.size))
-    else:
-        trajectory = tracker.track(clip.source)
+    trajectory = tracked(tracker, clip)
     letterbox = Letterbox(clip.size, (tracker.config.height, tracker.config.width))
     candidates = letterbox.to_source(np.moveaxis(np.array(tracker.candidates), 1, 0))
     return _scored(clip, trajectory, candidates)
+
+
+def tracked(tracker: BallTracker, clip: Clip) -> Trajectory:
+    """What a user gets of the clip's footage."""
+    if not clip.source.is_dir():
+        return tracker.track(clip.source)
+    return tracker.complete(Trajectory.from_points(list(tracker.stream(clip.images())), size=clip.size))
 
 
 def by_file(folder: Path, clip: Clip) -> Scored:

@@ -51,8 +51,9 @@ def accuracy_table() -> str:
     note = (
         f"Split `{report['split']}`: {len(clips)} clips of matches that training never saw; "
         + "".join(f"protocol `{name}`: {accuracy.PROTOCOLS[name]}; " for name in protocols)
-        + f"a prediction is right within {report['tolerance_px']} px at 512 x 288. "
-        "Intervals: 95 %, bootstrap over blocks of one second, optimistic because a split of few clips knows few "
+        + f"a prediction is right within {report['tolerance_px']} px at 512 x 288. They have also "
+        "chosen between stages of the training, so other footage may be harder. Intervals: 95 %, bootstrap over blocks "
+        "of one second, optimistic because a split of few clips knows few "
         f"venues. Versions: {env}. Command: `{report['command']}`."
     )
     parts = [accuracy.markdown(report["results"]), *map(_seen_for_nothing, report["results"]), note]
@@ -71,8 +72,8 @@ def _seen_for_nothing(result: Mapping) -> str:
     told = empty.pop("all", "none of 0")
     by_sport = ", ".join(f"{sport} {share}" for sport, share in empty.items())
     return (
-        f"Between rallies, {result['weights']} is not to be relied on: of the frames without a ball in play, a ball is "
-        f"reported in {told} ({by_sport})."
+        f"Where there is no ball, {result['weights']} is not to be relied on: of the frames that are labelled without "
+        f"one, a ball is reported in {told} ({by_sport})."
     )
 
 
@@ -165,8 +166,8 @@ def errors_table() -> str:
     rows.append(["all", *(f"{wrong[sport]} of {report['frames'][sport]} frames" for sport in sports), ""])
     notes = [
         f"Split `{report['split']}`, threshold {report['threshold']}; an error counts once, by the first cause whose "
-        f"rule holds. A clip is taken for one shot without repeated frames here, so the numbers can differ by a few "
-        f"from those above. Command: `{report['command']}`."
+        f"rule holds. Command: `{report['command']}`, whose `errors.json` is committed as "
+        "`benchmarks/results/errors_val.json`."
     ]
     found = "; ".join(
         f"{kind} " + ", ".join(f"{sport} {right} of {balls}" for sport, (right, balls) in counts.items())
@@ -175,11 +176,11 @@ def errors_table() -> str:
     notes.insert(0, f"Labelled balls that are found: {found}.")
     if erased:
         rates = ", ".join(
-            f"{sport} {row['false_balls_per_second']:.2f} ({row['found']} in {row['frames']} frames)"
+            f"{sport} in {row['found']} of {row['frames']} frames, {row['false_balls_per_second']:.2f} a second"
             for sport, row in erased["by_sport"].items()
         )
         notes.append(
-            f"False balls a second when the ball is painted over in the same footage: {rates}. "
+            f"Where the ball is painted over in the same footage, one is reported all the same: {rates}. "
             f"Command: `{erased['command']}`."
         )
     if gaps:
@@ -187,8 +188,9 @@ def errors_table() -> str:
         hidden, closed, right = (sum(row[name] for row in rows_of_gaps) for name in ("hidden", "filled", "right"))
         empty, invented = (sum(row[name] for row in gaps["without_a_ball"].values()) for name in ("frames", "filled"))
         notes.append(
-            f"Gaps in flight: of {hidden} labelled balls hidden in gaps of 1 to {rows_of_gaps[-1]['frames']} frames, "
-            f"{closed / hidden:.0%} are filled from the labels around them, {right / closed:.1%} of these right; and "
+            f"Gaps in flight: where 1 to {rows_of_gaps[-1]['frames']} labelled balls in a row are hidden, at each "
+            f"place in turn ({hidden} balls, each several times), {closed / hidden:.0%} are filled from the labels "
+            f"around them, {right / closed:.1%} of these right; and "
             f"{invented} of {empty} frames labelled without a ball. Command: `{gaps['command']}`."
         )
     return "\n\n".join([_markdown(rows), *notes])

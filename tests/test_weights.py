@@ -117,7 +117,7 @@ def test_a_card_says_what_is_not_in_the_paper(folder):
     assert "beyond that paper" not in str(model_card(read_config(folder)))
     edit(folder, background=True)
     card = str(model_card(read_config(folder)))
-    assert "3 frames and the median image of the clip" in card
+    assert "3 frames and the scene without what moves, the median of the pictures around" in card
     assert "beyond that paper it is given the background" in card
 
 

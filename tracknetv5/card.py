@@ -103,7 +103,7 @@ def model_card(config: WeightsConfig, repo_id: str | None = None) -> ModelCard:
         paper = f"{paper}; beyond that paper it is given the background, as TrackNetV3 is, and how each frame differs"
     tracks = config.height is not None
     if tracks:
-        background = " and the median image of the clip" if config.background else ""
+        background = " and the scene without what moves, the median of the pictures around" if config.background else ""
         inputs = (
             f"{config.frames} frames{background}, {config.channel_order} in [0, 1], {config.height} x {config.width} "
             f"(rows x columns; averaging resize, letterboxed); threshold {config.threshold}, step {config.step}"
