@@ -89,13 +89,13 @@ def test_errors_are_listed_by_cause_once_they_are_counted(tmp_path, monkeypatch)
     assert "painted over" not in table
     rates = {"padel": {"frames": 30, "seconds": 1.0, "found": 3, "false_balls_per_second": 3.0}}
     (tmp_path / "erased_val.json").write_text(json.dumps({"command": "f", "by_sport": rates}))
-    assert "padel 3.00 (3 in 30 frames)" in readme_tables()["errors"]()
+    assert "padel in 3 of 30 frames, 3.00 a second" in readme_tables()["errors"]()
     lengths = [dict(frames=1, hidden=10, filled=4, right=4), dict(frames=2, hidden=20, filled=5, right=4)]
     empty = {"padel": {"frames": 7, "filled": 1}, "tennis": {"frames": 0, "filled": 0}}
     content = {"command": "g", "by_length": lengths, "without_a_ball": empty}
     (tmp_path / "gaps_val.json").write_text(json.dumps(content))
     table = readme_tables()["errors"]()
-    assert "of 30 labelled balls hidden in gaps of 1 to 2 frames, 30% are filled" in table
+    assert "where 1 to 2 labelled balls in a row are hidden" in table and "(30 balls, each several times), 30% are" in table
     assert "88.9% of these right; and 1 of 7 frames" in table
 
 
