@@ -69,21 +69,21 @@ class Setting:
 
 
 @cache
-def network(name: str) -> tuple[nn.Module, WeightsConfig, bool]:
-    """The network, its config, and whether these are trained weights: the bundled ones, where there are any."""
+def network(name: str) -> tuple[nn.Module, WeightsConfig]:
+    """The network with the bundled weights, where there are any, and its config; random weights have no hash there."""
     if name in available():
-        return *load_weights(resolve(name)), True
+        return load_weights(resolve(name))
     model = create_model(name).eval()
     frames, background = model.options.frames, model.takes_background
     # What random weights see is noise, and decoding thousands of blobs is not what the tracker is there for.
     config = WeightsConfig(model=name, options={}, frames=frames, step=frames, background=background, threshold=0.999)
-    return model, config, False
+    return model, config
 
 
 def prepare(case: Case, setting: Setting) -> Callable[[], int]:
     """A function that runs the case once and returns the number of frames it has done."""
     keep_freed_memory()  # as `tracknetv5 track` does
-    model, config, _ = network(case.model)
+    model, config = network(case.model)
     torch.set_num_threads(case.threads)
     if case.batch is None:
         probe(setting.video)
@@ -193,7 +193,7 @@ def measure(cases: Sequence[Case], setting: Setting, repeats: int) -> dict:
         low, median, high = np.percentile(seconds, [25, 50, 75])
         row = {name: value for name, value in asdict(case).items() if value is not None}
         row |= {
-            "trained": network(case.model)[2],
+            "weights_sha256": network(case.model)[1].sha256,
             "frames": frames,
             "frames_per_second": round(frames / median, 3),
             "frames_per_second_quartiles": [round(frames / high, 3), round(frames / low, 3)],

@@ -44,7 +44,7 @@ def test_figures_follow_from_the_seconds(monkeypatch):
     assert figures["end_to_end"] == [] and figures["matrix_gflops_per_second"] == {"1": 10.0}
     assert row["latency_ms"] == 2000 and row["latency_ms_quartiles"] == [1500, 3000]
     assert row["frames_per_second"] == 3 and row["frames_per_second_quartiles"] == [2, 4]
-    assert row["peak_memory_mb"] == 100.0 and not row["trained"]
+    assert row["peak_memory_mb"] == 100.0 and not row["weights_sha256"]
     from benchmarks.flops import full_macs, operations
 
     macs = full_macs(operations(speed.network("tracknet_v2_lite")[0], SMALL)[0])
