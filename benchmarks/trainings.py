@@ -86,7 +86,7 @@ def finish(config: TrainConfig) -> None:
 def choose_threshold(
     model: nn.Module, config: WeightsConfig, training: Sequence[Clip], cache: Path, step: int = LOOK
 ) -> float:
-    """The threshold that gives the best F1 on one in EVERY of the clips that the network was trained on.
+    """The threshold with the best mean of the sports' F1, on one in EVERY of the clips that the network was trained on.
 
     `step`: frames between windows.
     """
