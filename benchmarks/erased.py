@@ -7,8 +7,9 @@ elsewhere. Whatever the tracker still finds in such a frame is a false ball. Fra
 network but not counted; nor are frames that the data set calls free of a ball, which `benchmarks.accuracy` counts.
 
 Erasing needs a camera that stands still for a second. A held or resting ball stays where it is and is not erased by its
-own past: a frame counts if in 7 or more of those 15 before and 15 after the ball is known to be 12 pixels away. In the
-windows at the edge of what is counted the network may still see a ball, in the frame before or after.
+own past: a frame counts if in 7 or more of those 15 before and 15 after the ball is known to be 12 pixels (of a picture
+512 wide) away. In the windows at the edge of what is counted the network may still see a ball, in the frame before or
+after.
 """
 
 import argparse

@@ -58,11 +58,5 @@ def load(name: str) -> BallTracker:
 
 
 def tracker(name: str, *, threshold: float | None = None, step: int | None = None) -> BallTracker:
-    """A tracker with other settings on the same network; errors as in `load`, and ValueError for a bad setting.
-
-    `step`: as in `BallTracker`; 3 or more are as many frames as the network sees at once, the fewest looks.
-    """
-    shared = load(name)
-    if step is not None and step >= 3:
-        step = shared.config.frames
-    return shared.with_settings(threshold=threshold, step=step)
+    """A tracker with other settings on the same network; errors as in `load`, and ValueError for a bad setting."""
+    return load(name).with_settings(threshold=threshold, step=step)

@@ -136,7 +136,7 @@ def _settings() -> list[gr.components.Component]:
             names, value=names[0], label="Network", info="Who looks for the ball; larger ones are slower."
         )
         looks = gr.Radio(
-            [("as usual", 0), ("as few as possible: fastest", 3), ("as many as possible: steadier, a longer wait", 1)],
+            [("as usual", 0), ("as many as possible: steadier, a longer wait", 1)],
             value=0, label="Looks at each frame", info="More looks are averaged.",
         )  # fmt: skip
         threshold = gr.Slider(
@@ -323,7 +323,7 @@ def track(
         start: seconds into the video at which to begin.
         length: seconds to track; empty for the rest.
         weights: which of the offered weights to use.
-        looks: 3 looks at each frame once, 1 as often as the network can (three times), 0 is as trained.
+        looks: 1 looks at each frame as often as the network can (three times), 0 as often as its weights say.
         threshold: heat above which a peak is a ball, between 0.05 and 0.95; by default as trained.
         gaps: fill gaps of up to so many frames where the flight on both sides agrees.
         draw: also make the video with the ball marked.

@@ -178,7 +178,7 @@ def _track_one(tracker: "BallTracker", video: Path, output: Path, fill_gaps: int
 def live(
     source: Annotated[str, typer.Argument(help="A camera's number, an RTSP or HTTP address, or a file, played.")],
     weights: Annotated[str | None, typer.Option(help="Folder, .onnx file, Hub id; default: the bundled ones.")] = None,
-    delay: Annotated[int, typer.Option(help="Frames to wait before answering: 1 is surer, 0 is at once.")] = 1,
+    delay: Annotated[int, typer.Option(help="Frames to wait before answering: 2 is surer, 0 is at once.")] = 2,
     step: Annotated[int | None, typer.Option(min=1, help="Frames between windows, up to the delay + 1.")] = None,
     threshold: Annotated[float | None, typer.Option(help="Heat above which a peak is a ball, between 0 and 1.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",

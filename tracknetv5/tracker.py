@@ -285,7 +285,7 @@ class BallTracker(HeatmapPredictor, ModelHubMixin):
         shown = watch(((number, None, image) for number, image in images), letterbox)
         yield from self._points(shown, letterbox, background, delay=delay)
 
-    def follow(self, source: LiveSource, *, delay: int = 1) -> Iterator[Point]:
+    def follow(self, source: LiveSource, *, delay: int = 2) -> Iterator[Point]:
         """The ball in the newest frames of a live source, which this opens: those that it has the time to look at.
 
         Frame numbers and times are the source's, and so are the counts of frames that came and were dropped.
