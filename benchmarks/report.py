@@ -257,8 +257,8 @@ def decisions_table() -> str:
     env = ", ".join(f"{name} {number}" for name, number in report["env"].items())
     note = (
         f"Thresholds from {len(report['thresholds_from'])} training clips; {report['machine']['cpu']}, "
-        f"{report['machine']['cores']} cores, float32; {env}. A clip is taken for one shot without repeated frames here, "
-        f"and thresholds are chosen otherwise, so F1 is not the README's. Command: `{report['command']}`."
+        f"{report['machine']['cores']} cores, float32; {env}. A clip is taken for one shot without repeated frames "
+        f"here, and thresholds are chosen otherwise, so F1 is not the README's. Command: `{report['command']}`."
     )
     return f"{_markdown(rows)}\n\n{note}"
 
