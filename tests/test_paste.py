@@ -206,18 +206,37 @@ def test_a_seed_gives_the_same_window_and_does_not_touch_the_clip(rally):
     assert np.array_equal(images, before)
 
 
-def test_training_windows_have_both_balls_in_their_target(rally, tmp_path, monkeypatch):
+STILL = dict(flip=0, reverse=0, scale=(1, 1), shift=0, brightness=0, colour=0, blur=0, noise=0)
+
+
+@pytest.fixture
+def windows_of(rally, tmp_path, monkeypatch):
+    """Training windows of that clip, with some kind of augmentation alone."""
     images, xy = rally
     monkeypatch.setattr("tracknetv5.data.dataset.cached_frames", lambda clip, cache, size: images)
     monkeypatch.setattr(Clip, "size", SIZE)
     seen = np.ones(COUNT, np.int8)
     clip = Clip("a", "tennis", "court", "train", tmp_path, xy, seen, seen)
-    still = dict(flip=0, reverse=0, scale=(1, 1), shift=0, brightness=0, colour=0, blur=0, noise=0)
+
+    def make(**options):
+        augmentation = AugmentOptions(**STILL, **options)
+        dataset = WindowDataset([clip], count=60, length=3, size=SIZE, cache=tmp_path, augmentation=augmentation)
+        return [dataset[index] for index in range(len(dataset))]
+
+    return make
+
+
+def test_training_windows_have_both_balls_in_their_target(windows_of):
     balls = []
     for chance in (0, 1):
-        augmentation = AugmentOptions(**still, paste=chance)
-        dataset = WindowDataset([clip], count=60, length=3, size=SIZE, cache=tmp_path, augmentation=augmentation)
-        targets = [target.numpy() for index in range(len(dataset)) for target in dataset[index][1]]
+        targets = [target.numpy() for _, window, _ in windows_of(paste=chance) for target in window]
         balls.append(np.mean([cv2.connectedComponents(target)[0] - 1 for target in targets]))
     # One more in half of the windows, one in place of the real one in the others; some have left the picture.
     assert balls[0] == 1 and 1.2 < balls[1] < 1.5
+
+
+def test_a_training_window_without_its_ball_has_none_in_its_target_and_is_still_labelled(windows_of):
+    empty = court()[0].transpose(2, 0, 1).astype(int)
+    for frames, target, labelled in windows_of(erase=1.0):
+        assert not target.any() and labelled.all()
+        assert np.abs(frames.numpy() - empty).max() < 5

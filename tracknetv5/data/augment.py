@@ -26,6 +26,7 @@ class AugmentOptions:
     gamma: float = 0.0  # largest change of the exponent of the brightness, as its logarithm
     compression: float = 0.0  # probability of the marks of a low bit rate
     paste: float = 0.0  # probability of one more ball, made up, or one in place of the real one; see data/paste.py
+    erase: float = 0.0  # probability that the real ball is painted over where that is possible; see data/erase.py
     scenery: float = 0.0  # probability that what stands still is that of another clip, enlarged, shifted, recoloured
 
 
@@ -37,7 +38,7 @@ def augment(
     rng: np.random.Generator,
     scenery: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, bool]:
-    """A random variation of a window. `options.paste` and `options.scenery` take more than a window: the caller's part.
+    """A random variation of a window. `paste`, `erase` and `scenery` take more than a window: the caller does them.
 
     Args:
         frames: (T, H, W, 3) uint8 RGB.

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 from tracknetv5.background import median_background
 from tracknetv5.data.augment import AugmentOptions, augment
+from tracknetv5.data.erase import erase
 from tracknetv5.data.paste import paste
 from tracknetv5.data.readers import UNLABELLED, Clip, cached_frames
 from tracknetv5.data.targets import RADIUS, disc
@@ -124,6 +125,9 @@ class WindowDataset(Dataset):
         labelled = clip.visibility[chosen] != UNLABELLED
         if self.augmentation.paste and rng.random() < self.augmentation.paste:
             window, xy = paste(frames, self.xy[which], chosen, rng)
+        elif self.augmentation.erase and rng.random() < self.augmentation.erase:
+            window, erased = erase(frames, self.xy[which], chosen)
+            xy = np.where(erased[:, None], np.nan, self.xy[which][chosen])[None]
         else:
             window, xy = frames[chosen], self.xy[which][None, chosen]
         scenery = None

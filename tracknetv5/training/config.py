@@ -19,7 +19,7 @@ PRECISIONS = ("no", "bf16", "fp16")
 
 # Numbers are finite and not negative. These are above 0 as well, and those a share, at most 1.
 POSITIVE = ("size", "crop", "radius", "windows", "batch", "learning_rate", "max_grad_norm", "scale")
-SHARES = ("ema", "flip", "reverse", "blur", "noise", "hue", "saturation", "compression", "paste", "scenery")
+SHARES = ("ema", "flip", "reverse", "blur", "noise", "hue", "saturation", "compression", "paste", "erase", "scenery")
 IN_WORDS = {
     str: "a string",
     int: "a whole number",
