@@ -458,6 +458,9 @@ def test_frames_that_do_not_fit():
     for frame in (frames[0] / np.float32(255), frames[0][..., 0]):
         with pytest.raises(ValueError, match=r"expected \(H, W, 3\) uint8 RGB pictures, got \("):
             list(redness().heatmaps([frame] * 3))
+    # A network of convolutions would take them, and answer in pixels of its own.
+    with pytest.raises(ValueError, match=r"pictures of 64 x 128, got \(72, 128, 3\).*Letterbox"):
+        list(redness().heatmaps(images(3, 72, 128)[0]))
     for delay in (-1, 3):
         with pytest.raises(ValueError, match=f"delay must lie between 0 and 2 frames, not {delay}"):
             redness().stream(frames, delay=delay)

@@ -95,7 +95,7 @@ class HeatmapPredictor:
                 (`config.background`); None for the median of the frames around.
 
         Raises:
-            ValueError: a background for weights that take none.
+            ValueError: pictures of another size or kind, or a background for weights that take none.
         """
         self._check_background(background)
         return self._merged(self._seen(frames, background))
@@ -190,6 +190,12 @@ class HeatmapPredictor:
         """(H, W, 3) uint8 RGB -> (3, H, W) uint8 on the device, in the model's order of channels."""
         if not is_rgb(image):
             raise ValueError(f"expected (H, W, 3) uint8 RGB pictures, got {kind_of(image)}")
+        height, width = self.config.height, self.config.width
+        if image.shape[:2] != (height, width):
+            raise ValueError(
+                f"expected pictures of {height} x {width}, got {kind_of(image)}: bring them to that size by "
+                "tracknetv5.geometry.Letterbox, or give `track` or `stream` whole frames"
+            )
         planes = (image[..., ::-1] if self.config.channel_order == "BGR" else image).transpose(2, 0, 1)
         return torch.from_numpy(planes.copy()).to(self.device)
 
