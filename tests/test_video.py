@@ -1,3 +1,4 @@
+import asyncio
 import gc
 import os
 import queue
@@ -192,6 +193,34 @@ def test_timestamps_that_begin_anew_go_on_from_the_last():
     np.testing.assert_allclose([clock(stamp) for stamp in stamps], [0, 0.1, 0.2, 0.32])
 
 
+def test_avi_with_b_frames_has_the_times_of_its_rate(tmp_path):
+    """It stores the order of decoding alone, and what FFmpeg makes of that jumps."""
+    path = encode(tmp_path / "clip.avi", [picture(i) for i in range(40)], rate=25, bf="3")
+    times = [frame.time for frame in read_frames(path)]
+    np.testing.assert_allclose(times, np.arange(40) / 25)
+
+
+def test_of_an_interlaced_frame_one_field_is_seen(tmp_path):
+    """In both, a moving thing would be there twice."""
+    woven = [picture(4 * i) for i in range(12)]
+    for index, image in enumerate(woven):
+        image[1::2] = picture(4 * index + 20)[1::2]  # 40 pixels later
+    path = encode(tmp_path / "clip.mp4", woven, **{"x264-params": "tff=1", "crf": "1"})
+    for frame in read_frames(path, size=(36, 64)):
+        assert square_x(frame.image) == pytest.approx(square_x(picture(4 * frame.index)), abs=0.02)
+    whole = next(read_frames(path)).image  # nothing is lost of a picture that keeps its size
+    assert np.ptp(np.nonzero(whole[..., 0] > 160)[1]) > 40
+
+
+def test_a_colour_matrix_that_is_not_known_is_taken_for_another(tmp_path):
+    path = encode(tmp_path / "clip.mp4", [picture(i) for i in range(3)], colorspace="8")
+    with av.open(path) as container:
+        assert next(container.decode(video=0)).colorspace == 8  # YCgCo
+    assert [square_x(frame.image) for frame in read_frames(path)] == pytest.approx(
+        [square_x(picture(i)) for i in range(3)], abs=0.02
+    )
+
+
 def test_start_and_length_keep_absolute_indices_and_times(tmp_path):
     path = encode(tmp_path / "clip.mp4", [picture(i) for i in range(30)])
     frames = list(read_frames(path, start=0.5, length=0.2))
@@ -213,6 +242,7 @@ REORDERED = {"bf": "3", "x264-params": "open-gop=1:scenecut=0"}  # frames of a g
         ("b_frames.mp4", REORDERED),
         ("odd_start.mkv", REORDERED | {"pts": [437 + 33 * k + 7 * (k % 3) for k in range(60)]}),
         ("no_key_frames.mp4", {"x264-params": "intra-refresh=1:keyint=12"}),
+        ("never_whole.mp4", {"g": "24", "x264-params": "intra-refresh=1:keyint=24:bframes=0"}),
         ("mpeg4.mp4", {"codec": "mpeg4", "bf": "2"}),
         ("no_timestamps.avi", {"codec": "mpeg4", "bf": "2"}),
     ],
@@ -291,6 +321,42 @@ def test_closing_the_generator_ends_its_thread(tmp_path):
     assert threading.active_count() == before + 1
     frames.close()
     assert threading.active_count() == before
+
+
+def test_an_interrupt_ends_the_search_for_a_start(tmp_path, noisy, monkeypatch):
+    """It may take long where all before it has to be decoded, and nobody waits for it any more."""
+    path = encode(tmp_path / "clip.avi", noisy, codec="mpeg4")
+    begun, closing, calls = threading.Event(), threading.Event(), []
+
+    class Interrupted(queue.Queue):
+        def get(self):
+            assert begun.wait(10)
+            raise KeyboardInterrupt
+
+        def empty(self):  # asked once the generator is closed
+            closing.set()
+            return super().empty()
+
+    def seeking():
+        calls.append(1)
+        begun.set()
+        assert closing.wait(10)
+
+    monkeypatch.setattr(video.queue, "Queue", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        next(read_frames(path, start=1.9, seeking=seeking))
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, asyncio.CancelledError])
+def test_whatever_ends_seeking_reaches_the_reader(tmp_path, noisy, error):
+    path = encode(tmp_path / "clip.mp4", noisy, codec="mpeg4")
+
+    def stop():
+        raise error
+
+    with pytest.raises(error):
+        next(read_frames(path, start=1.9, seeking=stop))
 
 
 def test_reading_ahead_is_bounded(tmp_path, monkeypatch):
@@ -488,6 +554,25 @@ def test_an_intact_file_does_not_warn(tmp_path):
         assert len(list(read_frames(path))) == 5
 
 
+@pytest.mark.parametrize(("name", "codec", "sound"), [("a.mkv", "libx264", "aac"), ("a.flv", "flv1", "aac")])
+def test_sound_that_outlasts_the_picture_is_no_damage(tmp_path, name, codec, sound):
+    with av.open(tmp_path / name, "w") as container:
+        audio = container.add_stream(sound, rate=48000)
+        stream = container.add_stream(codec, rate=30)
+        stream.height, stream.width, stream.pix_fmt = 72, 128, "yuv420p"
+        for index in range(30):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(index), "rgb24")))
+        container.mux(stream.encode(None))
+        for start in range(0, 3 * 48000, 1024):
+            silence = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), format="fltp", layout="stereo")
+            silence.sample_rate, silence.pts, silence.time_base = 48000, start, Fraction(1, 48000)
+            container.mux(audio.encode(silence))
+        container.mux(audio.encode(None))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(list(read_frames(tmp_path / name))) == 30
+
+
 def test_writer_makes_a_file_that_browsers_play(tmp_path):
     path = tmp_path / "out.mp4"
     with VideoWriter(path, (72, 128), NTSC) as writer:
@@ -513,6 +598,8 @@ def test_writer_keeps_given_times_and_starts_at_zero(tmp_path):
             writer.write(picture(index), time)
         with pytest.raises(ValueError, match="times must increase"):
             writer.write(picture(0), 10.4)
+        times.append(10.4 + 1e-6)  # less than a tick
+        writer.write(picture(5), times[-1])
     read = [frame.time for frame in read_frames(tmp_path / "out.mp4")]
     np.testing.assert_allclose(read, np.array(times) - 10, atol=1e-4)
     with av.open(tmp_path / "out.mp4") as container:

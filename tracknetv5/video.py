@@ -4,10 +4,11 @@ Axis letters: H height, W width; sizes are (height, width) as everywhere in the 
 """
 
 import queue
+import re
 import threading
 import warnings
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, islice
@@ -28,6 +29,7 @@ SINGLE_THREAD_PIXELS = 1920 * 1088  # up to here one decoder thread outruns the 
 FASTEST = 250  # frames a second; where more is claimed, as by recordings of browsers, timestamps are asked
 RATE_PACKETS = 60  # how many of them
 TIME_TOLERANCE = 1e-6  # seconds; `start + length` is a float sum, timestamps are rational
+UNSPECIFIED = 2  # colour matrix of H.273
 RESTART = 1  # seconds that a timestamp must lie behind the one before if a clock has begun anew
 
 # Formats that name other files or addresses: whoever sends one could have them read for him.
@@ -37,6 +39,9 @@ IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 # Where each packet is one frame that is shown, with its timestamp: of these, packets can be counted for frames.
 COUNTABLE_CONTAINERS = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
 COUNTABLE_CODECS = ("h264", "hevc", "vp9", "av1")
+
+
+_OF_STREAM = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")  # what the tag DURATION of a stream says
 
 
 class VideoError(ValueError):
@@ -102,6 +107,9 @@ def stated_duration(
     """Seconds from the first picture to the end, as the file claims."""
     if stream.duration is not None:
         return float(stream.duration * stream.time_base)
+    if clock := _OF_STREAM.fullmatch(stream.metadata.get("DURATION", "")):  # as Matroska writes it
+        hours, minutes, seconds = clock.groups()
+        return 3600 * int(hours) + 60 * int(minutes) + float(seconds) - max(first.time or 0.0, 0.0)
     if container.duration is None:
         return None
     # Where the container alone knows (Matroska), it counts from zero, not from a picture that begins late.
@@ -123,7 +131,7 @@ def read_frames(
     with start <= time < start + length; `index` and `time` stay those of the whole video. What lies before the key
     frame that leads to `start` is not decoded but counted, and damage in it not seen, where that is exact (H.264, HEVC,
     VP9 and AV1 in MP4, MOV, MKV and WebM). Elsewhere it is decoded, which may take long; `seeking` is called again and
-    again meanwhile, and what it raises ends the reading.
+    again meanwhile, in that thread, and what it raises ends the reading.
 
     Raises VideoError at once for a file that `probe` refuses, and at the end if `start` lies behind the last frame.
     A damaged or cut stream yields what decodes, then warns with VideoWarning.
@@ -132,22 +140,37 @@ def read_frames(
         raise ValueError(f"size must be (height, width) of at least 1 pixel, not {size}")
     if not start >= 0 or not (length is None or length > 0):  # so that NaN is neither
         raise ValueError(f"start must be >= 0 and length > 0 seconds, not {start} and {length}")
-    return _read_ahead(_frames(probe(path), size, start, length, seeking))
+    info = probe(path)
+    return _read_ahead(lambda wanted: _frames(info, size, start, length, wanted), seeking)
 
 
-def _read_ahead(frames: Iterator[Frame]) -> Generator[Frame, None, None]:
-    items: queue.Queue[Frame | Exception | None] = queue.Queue(QUEUE_DEPTH)
+class _Unwanted(BaseException):
+    """Raised in the decoding thread when nobody waits for frames any more."""
+
+
+def _read_ahead(
+    decode: Callable[[Callable[[], None]], Iterator[Frame]], seeking: Callable[[], None]
+) -> Generator[Frame, None, None]:
+    """The frames of `decode`, which is given what it is to call again and again while it looks for the first."""
+    items: queue.Queue[Frame | BaseException | None] = queue.Queue(QUEUE_DEPTH)
     closed = threading.Event()
+
+    def wanted() -> None:
+        if closed.is_set():
+            raise _Unwanted
+        seeking()
 
     def work() -> None:
         end = None
         try:
-            for frame in frames:
-                items.put(frame)
-                if closed.is_set():
-                    frames.close()
-                    return
-        except Exception as error:  # belongs to the consumer, whatever it is
+            with closing(decode(wanted)) as frames:
+                for frame in frames:
+                    items.put(frame)
+                    if closed.is_set():
+                        return
+        except _Unwanted:
+            return
+        except BaseException as error:  # belongs to the consumer, whatever it is: a cancelled task too
             end = error
         items.put(end)
 
@@ -159,7 +182,7 @@ def _read_ahead(frames: Iterator[Frame]) -> Generator[Frame, None, None]:
             if isinstance(item, VideoWarning):
                 warnings.warn(item, stacklevel=2)
                 return
-            if isinstance(item, Exception):
+            if isinstance(item, BaseException):
                 raise item
             yield item
     finally:
@@ -189,6 +212,8 @@ def _frames(
         stream.thread_type = "AUTO"
         stream.thread_count = 1 if stream.width * stream.height <= SINGLE_THREAD_PIXELS else 4
         clock, scaler = Clock(1 / info.fps), VideoReformatter()
+        # AVI has no time of showing a frame, only the order of decoding: with B-frames, what FFmpeg makes of it jumps.
+        timed = not (container.format.name == "avi" and stream.codec_context.has_b_frames)
         raws = _decode(container, stream, entry and entry.key)
         if entry is not None:
             first = _first_shown(raws, entry, seeking)
@@ -202,7 +227,7 @@ def _frames(
                 damaged, lost = True, min(lost, raw)
                 continue
             index += 1
-            time = clock(None if raw.pts is None else raw.pts * raw.time_base)
+            time = clock(raw.pts * raw.time_base if timed and raw.pts is not None else None)
             shown = time + float(raw.duration * raw.time_base)
             intact = intact and not raw.is_corrupt and (raw.pts is None or raw.pts < lost)
             if intact:
@@ -219,8 +244,10 @@ def _frames(
         else:
             if time < start - TIME_TOLERANCE:
                 raise VideoError(f"{info.path}: ends at {time:.3f} s, before the start of {start:g} s; start earlier")
-            # A file cut between two packets decodes without an error. Half a second: sound may outlast the picture.
-            if info.duration and info.duration - shown > max(0.5, 0.02 * info.duration):
+            # A file cut between two packets decodes without an error. Half a second: sound may outlast the picture, and
+            # by more where the file says nothing of the picture alone.
+            alone = stream.duration is not None or "DURATION" in stream.metadata or len(container.streams) == 1
+            if alone and info.duration and info.duration - shown > max(0.5, 0.02 * info.duration):
                 damaged = True
     if damaged or not intact:
         raise VideoWarning(
@@ -284,10 +311,15 @@ def _first_shown(
     raws: Iterator[av.VideoFrame | float], entry: _Entry, seeking: Callable[[], None]
 ) -> av.VideoFrame | None:
     """The first frame of the part, decoded from its key frame; None where anything is not as the packets promised."""
+    key = entry.key
     for raw in raws:
         # Two packets make an interlaced frame if each field has its own.
         if not isinstance(raw, av.VideoFrame) or raw.pts is None or raw.is_corrupt or raw.interlaced_frame:
             return None
+        # At a recovery point, which counts as a key frame, the picture is whole only some frames later.
+        if key is not None and raw.pts != key:
+            return None
+        key = None
         if raw.pts >= entry.first:
             return raw if raw.pts == entry.first else None
         seeking()
@@ -308,11 +340,24 @@ def pixel_aspect(stream: av.video.VideoStream, turned: tuple[bool, bool, bool]) 
 def to_rgb(
     raw: av.VideoFrame, size: tuple[int, int], scaler: VideoReformatter, turned: tuple[bool, bool, bool]
 ) -> np.ndarray:
-    """A decoded frame as an upright image (H, W, 3) uint8 RGB of this `size` (height, width)."""
-    width, height = size if turned[0] else size[::-1]
+    """A decoded frame as an upright image (H, W, 3) uint8 RGB of this `size` (height, width).
+
+    Of an interlaced frame that is made smaller, one field is taken: in both, what moves would be seen twice.
+    """
+    stored = size if turned[0] else size[::-1]  # (width, height)
+    field = raw.interlaced_frame and stored[1] < raw.height
+    width, height = (raw.width, raw.height) if field else stored
     # AREA matches cv2.INTER_AREA to 0.05 px; FAST_BILINEAR would shift the picture by a pixel.
-    rgb = scaler.reformat(raw, width, height, "rgb24", interpolation=Interpolation.AREA, threads=1)
-    return _upright(rgb.to_ndarray(), turned)
+    options = dict(interpolation=Interpolation.AREA, threads=1)
+    try:
+        rgb = scaler.reformat(raw, width, height, "rgb24", **options)
+    except av.FFmpegError:  # of a colour matrix that is not known there: slightly wrong colours are better than none
+        raw.colorspace = UNSPECIFIED
+        rgb = scaler.reformat(raw, width, height, "rgb24", **options)
+    image = rgb.to_ndarray()
+    if field:
+        image = cv2.resize(image[::2], stored, interpolation=cv2.INTER_AREA)
+    return _upright(image, turned)
 
 
 class Clock:
@@ -463,6 +508,7 @@ class VideoWriter:
         self._partial = self.path.with_name(f".{self.path.name}.part")
         self._written = 0
         self._first_time = 0.0
+        self._last_time: float | None = None
         self._last_pts = -1
         options = {"movflags": "+faststart"}
         self._container = av.open(self._partial.absolute(), "w", format="mp4", options=options)  # as in open_video
@@ -500,9 +546,10 @@ class VideoWriter:
         if time is None:
             pts = self._last_pts + round(1 / self.fps / time_base) if self._written else 0
         else:
-            pts = round((time - self._first_time) / time_base)
-        if pts <= self._last_pts:
-            raise ValueError(f"times must increase: {time} s follows {float(self._last_pts * time_base):.6f} s")
+            if self._written and self._last_time is not None and time <= self._last_time:
+                raise ValueError(f"times must increase: {time} s follows {self._last_time} s")
+            # Of timestamps that are nearer than a tick, the later one gets the next.
+            pts = max(round((time - self._first_time) / time_base), self._last_pts + 1)
         bottom, right = (side % 2 for side in self.size)
         if bottom or right:
             image = cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
@@ -512,7 +559,7 @@ class VideoWriter:
         with self._writing():
             self._container.mux(self._stream.encode(frame))
         self._written += 1
-        self._last_pts = pts
+        self._last_time, self._last_pts = time, pts
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
