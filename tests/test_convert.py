@@ -188,6 +188,17 @@ def test_files_that_are_no_checkpoint(tmp_path, name, content, message):
     assert name in str(caught.value)
 
 
+def test_a_checkpoint_that_was_cut_off_anywhere(tmp_path):
+    """One in the format of torch before 1.6, a row of pickles, which ends in many errors."""
+    path = tmp_path / "old.pth"
+    torch.save({"a": torch.arange(3.0)}, path, _use_new_zipfile_serialization=False)
+    whole = path.read_bytes()
+    for end in range(len(whole)):
+        path.write_bytes(whole[:end])
+        with pytest.raises(WeightsError, match="old.pth"):
+            read_checkpoint(path)
+
+
 def test_checkpoints_without_a_state_dict(tmp_path):
     with pytest.raises(WeightsError, match="no such file"):
         read_checkpoint(tmp_path / "nothing.pt")

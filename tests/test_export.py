@@ -77,6 +77,8 @@ def test_a_file_loads_with_nothing_else_said(tmp_path, weights):
         tracker.save_pretrained(tmp_path / "saved")
     with pytest.raises(ValueError, match="runtime must be one of auto, onnx .* not 'torch'"):
         BallTracker.from_pretrained(tmp_path / "sub" / "x.onnx", runtime="torch")
+    with pytest.raises(WeightsError, match="no revision v2: leave it out"):
+        BallTracker.from_pretrained(tmp_path / "sub" / "x.onnx", revision="v2")
 
 
 def test_the_metadata_says_what_comes_before_and_after(tmp_path, weights):

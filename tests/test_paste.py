@@ -206,6 +206,14 @@ def test_a_seed_gives_the_same_window_and_does_not_touch_the_clip(rally):
     assert np.array_equal(images, before)
 
 
+def test_a_single_picture_gets_a_ball_too(rally):
+    """Nothing in it is known to move, so nothing hides the ball."""
+    images, xy = rally
+    for seed in range(4):
+        window, balls = paste(images, xy, np.array([20]), np.random.default_rng(seed))
+        assert window.shape == (1, *SIZE, 3) and balls.shape[1:] == (1, 2)
+
+
 STILL = dict(flip=0, reverse=0, scale=(1, 1), shift=0, brightness=0, colour=0, blur=0, noise=0)
 
 

@@ -420,6 +420,7 @@ def test_other_settings_share_the_network(lite):
     [
         (dict(threshold=0.0), "threshold must lie between 0 and 1"),
         (dict(threshold=1.5), "threshold must lie between 0 and 1"),
+        (dict(threshold="0.5"), "threshold must lie between 0 and 1, not '0.5'"),
         (dict(step=0), "step must lie between 1 and the 3 frames"),
         (dict(step=4), "step must lie between 1 and the 3 frames"),
         (dict(step=1.5), "step must lie between 1 and the 3 frames of a window, not 1.5"),

@@ -6,6 +6,7 @@ anything but tensors and plain values in them.
 
 import pickle
 import re
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -28,6 +29,8 @@ from tracknetv5.weights import (
     save_weights,
 )
 
+# What reading a file that was cut off or altered may end in, by where that is.
+DAMAGED = (EOFError, ValueError, KeyError, IndexError, AssertionError, AttributeError, TypeError, struct.error)
 NO_CHECKPOINT = "damaged or no checkpoint, neither of torch nor safetensors: get the file again"
 Rules = Sequence[tuple[str, str]]  # regular expression for the whole of our name, what it is called in a format
 
@@ -235,7 +238,7 @@ def read_checkpoint(source: Path) -> tuple[dict[str, Tensor], dict]:
             f"{source}: not a checkpoint of tensors and plain values, and nothing else is unpickled: in the code that "
             "wrote it, save model.state_dict() alone"
         ) from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, SafetensorError) as error:
+    except (OSError, RuntimeError, SafetensorError, *DAMAGED) as error:
         raise WeightsError(f"{source}: {NO_CHECKPOINT}") from error
     facts = {}
     if isinstance(content, Mapping):

@@ -53,15 +53,17 @@ def linked(
     elapsed = 0.0  # since the last new picture, in frames of 1 / RATE seconds
     shown = ball = None  # the candidates of the last frame that came; the ball in the last frame that was decided
 
-    def decide() -> Detection | None:
-        nonlocal ball
-        entry = int(worth.argmax())
-        for _, leads in list(waiting)[:0:-1]:
+    def best() -> Iterator[Detection | None]:
+        """The ball in each frame that waits, on the path that is the best so far."""
+        entries, entry = [], int(worth.argmax())
+        for _, leads in reversed(waiting):
+            entries.append(entry)
             entry = entry if leads is None else int(leads[entry])
-        found, leads = waiting.popleft()
-        if leads is not None:
-            ball = found[entry - 1] if entry else None
-        return ball
+        now = ball
+        for (found, leads), entry in zip(waiting, reversed(entries), strict=True):
+            if leads is not None:
+                now = found[entry - 1] if entry else None
+            yield now
 
     for found, gap in zip(candidates, repeat(1.0) if gaps is None else gaps, strict=False):
         places = np.array([(each.x, each.y) for each in found]).reshape(-1, 2)
@@ -83,9 +85,11 @@ def linked(
         if leads is not None:
             before, shown, elapsed = places, found, 0.0
         if lag is not None and len(waiting) > lag:
-            yield decide()
-    while waiting:
-        yield decide()
+            ball = next(best())
+            waiting.popleft()
+            yield ball
+    if waiting:
+        yield from best()
 
 
 def _log_odds(probability: float) -> float:

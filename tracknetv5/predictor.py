@@ -48,7 +48,7 @@ class HeatmapPredictor:
         Args:
             model: a network of `create_model`, or one that was exported, as `load_onnx` returns it.
             config: the facts about its weights; its step holds where none is given.
-            device: "auto" (a GPU if there is one), or a name that torch knows.
+            device: "auto" (CUDA if there is any, else the CPU), or a name that torch knows.
             runtime: "torch", on any device; "onnx", ONNX Runtime on the CPU, for which the network is exported once and
                 kept in the user's cache; or "auto", the faster of those installed.
             precision: what torch multiplies in: "float32", "bfloat16", "float16", or "auto", 16 bits where they are

@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
 from itertools import chain, groupby
+from numbers import Real
 from os import PathLike
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from tracknetv5.scheduling import Answer, by_shot, with_delay
 from tracknetv5.shots import Shown, watch
 from tracknetv5.trajectory import GAP, RATE, Point, Trajectory
 from tracknetv5.video import Frame, probe, read_frames
-from tracknetv5.weights import RECTIFIER, WeightsConfig, load_weights, resolve, save_weights
+from tracknetv5.weights import RECTIFIER, WeightsConfig, WeightsError, load_weights, resolve, save_weights
 
 GPU_BATCH = 8  # windows a pass; on a CPU more than one is no faster
 LEAST_GAP = 0.1  # frames of 1 / RATE seconds; timestamps of damaged files can stand still
@@ -121,6 +122,8 @@ class BallTracker(HeatmapPredictor, ModelHubMixin):
         hub = dict(token=token, cache_dir=cache_dir, local_files_only=local_files_only)
         if str(id_or_path).endswith(".onnx"):
             folder = None
+            if revision is not None:
+                raise WeightsError(f"{id_or_path}: is a file, of which there is no revision {revision}: leave it out")
             model, config = load_onnx(Path(id_or_path).expanduser())
         else:
             folder = resolve(id_or_path, revision=revision, **hub)
@@ -395,8 +398,8 @@ class BallTracker(HeatmapPredictor, ModelHubMixin):
 
 
 def _checked_threshold(threshold: float) -> float:
-    if not 0 < threshold < 1:
-        raise ValueError(f"threshold must lie between 0 and 1, not {threshold}")
+    if not isinstance(threshold, Real) or not 0 < threshold < 1:
+        raise ValueError(f"threshold must lie between 0 and 1, not {threshold!r}")
     return float(threshold)
 
 

@@ -105,7 +105,7 @@ def paste(
     Args:
         images: (N, H, W, 3) uint8 RGB, the clip.
         xy: (N, 2) its real balls in pixels of these images, NaN where there is none.
-        chosen: (T,) the frames of the window, two or more.
+        chosen: (T,) the frames of the window.
 
     Returns:
         The window, (T, H, W, 3) uint8 RGB, and the places of its balls: (2, T, 2) with the real one first, or
@@ -151,7 +151,9 @@ def compressed(image: np.ndarray, quality: int) -> np.ndarray:
 def _moving(frames: np.ndarray, number: int, part: tuple[slice, slice]) -> np.ndarray:
     """How much of each pixel in a part of frame `number`, 0 to 1, belongs to something that moves: (h, w)."""
     near = tuple(slice(max(side.start - MARGIN, 0), side.stop + MARGIN) for side in part)
-    others = (frame[near] for k, frame in enumerate(frames) if k != number)
+    others = [frame[near] for k, frame in enumerate(frames) if k != number]
+    if not others:  # nobody can say what moves in a single picture
+        return np.zeros([side.stop - side.start for side in part])
     change = np.min([cv2.absdiff(frames[number][near], other).max(2) for other in others], axis=0)
     mask = (change > MOVED).astype(np.float32)
     # Of a thing of one colour, only the rim differs: what lies between is filled in.
