@@ -89,7 +89,8 @@ def _chart(
     label: str, plots: Sequence[str], ticks: np.ndarray, keys: Sequence[tuple[str, str]], unit: str = "seconds"
 ) -> str:
     """Plots over one axis and a legend; `label` says to a screen reader what is to be seen."""
-    axis = "".join(f"<span>{tick:.1f}</span>" for tick in ticks)
+    digits = 1 if ticks[-1] - ticks[0] >= 5 or np.allclose(ticks, ticks.round(1), atol=0.005) else 2
+    axis = "".join(f"<span>{tick:.{digits}f}</span>" for tick in ticks)
     legend = "".join(f'<span><i class="key {kind}"></i>{escape(name)}</span>' for kind, name in keys)
     return (
         f'<div class="charts" role="img" aria-label="{escape(label)}">{"".join(plots)}'

@@ -22,7 +22,7 @@ WORDS = {"tp": "right", "fp1": "wrong place", "fp2": "false ball", "tn": "right:
 class Comparison:
     """Row k is frame k of the part that A was tracked on; positions in pixels of the video, NaN for no ball."""
 
-    names: tuple[str, str]
+    names: tuple[str, str]  # of A and B
     video: Path
     start: float  # seconds into the video at which the part begins
     a: Trajectory
@@ -46,10 +46,10 @@ class Comparison:
     def scores(self) -> list[list]:
         """Name, right places, wrong places, false balls, missed, precision, recall and F1 of A and B, by the truth."""
         rows, chosen = [], self.labelled & self.covered
-        for name, xy in zip(self.names, (self.a.xy, self.b), strict=True):
+        for letter, name, xy in zip("AB", self.names, (self.a.xy, self.b), strict=True):
             c = count(self._scored(xy)[chosen], self._scored(self.truth)[chosen])
             ratios = ["–" if np.isnan(value) else f"{value:.3f}" for value in (c.precision, c.recall, c.f1)]
-            rows.append([name, c.tp, c.fp1, c.fp2, c.fn, *ratios])
+            rows.append([f"{letter}: {name}", c.tp, c.fp1, c.fp2, c.fn, *ratios])
         return rows
 
     def worth_a_look(self) -> list[list]:

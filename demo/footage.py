@@ -66,6 +66,8 @@ _lock = threading.Lock()
 
 def part(video: str | None, start: float | None) -> guard.Job:
     """What of a file is looked into and compared from `start`; errors as in `guard.check`."""
+    if not video:
+        raise guard.Refused("Choose your video in the tab “Track” first, or one of the clips above.")
     return guard.check(video, start, SECONDS, FRAMES)
 
 

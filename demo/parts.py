@@ -4,6 +4,11 @@ from collections.abc import Sequence
 from html import escape
 
 
+def shortened(name: str, most: int = 40) -> str:
+    """The name of a file, with its middle left out if it is long."""
+    return name if len(name) <= most else f"{name[: most // 2]}…{name[1 - most // 2 :]}"
+
+
 def progress_bar(text: str, share: float | None) -> str:
     """One line of text over a bar; `share` in [0, 1], None where the end is not known."""
     value = "" if share is None else f' value="{min(max(share, 0.0), 1.0):.3f}"'

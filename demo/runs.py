@@ -9,6 +9,10 @@ import gradio as gr
 from demo import parts
 
 
+class Busy(Exception):
+    """The visitor has a run already."""
+
+
 class Runs:
     """The runs of one tab, at most one for each visitor."""
 
@@ -17,13 +21,14 @@ class Runs:
 
     @contextmanager
     def started(self, request: gr.Request) -> Iterator[threading.Event]:
-        """The event that `cancel` sets while the block runs."""
-        stop = self._stops[request.session_hash] = threading.Event()
+        """The event that `cancel` sets while the block runs; raises Busy for a second run, as of a double click."""
+        stop = threading.Event()
+        if self._stops.setdefault(request.session_hash, stop) is not stop:
+            raise Busy
         try:
             yield stop
         finally:
-            if self._stops.get(request.session_hash) is stop:
-                del self._stops[request.session_hash]
+            del self._stops[request.session_hash]
 
     def cancel(self, request: gr.Request) -> str:
         """Stop the visitor's run; a line that says so."""

@@ -10,11 +10,12 @@ import numpy as np
 
 from demo import charts, footage, guard, models, parts, pictures
 from demo.comparison import Comparison, aligned, write_film
-from demo.runs import Runs
+from demo.runs import Busy, Runs
 from demo.tab_inside import MINE, clip_choice
 from demo.tab_track import EXAMPLES, QUEUE, RUNS_AT_ONCE, style_choice
 from demo.tracking import Cancelled, Progress, detect, rendered
 from demo.words import RATIOS
+from tracknetv5.metrics import SIZE
 from tracknetv5.trajectory import Trajectory
 from tracknetv5.video import VideoError
 
@@ -51,7 +52,8 @@ def build(video: gr.Video) -> None:
     gr.Markdown(
         f"Two opinions, A and B, on up to {footage.SECONDS:.0f} seconds of a clip, {footage.FRAMES} frames at most: of "
         "two networks, or of a network and of another tool that wrote a table. If you know where the ball really was, "
-        "add that table, and both are scored; of our made-up rallies it is known. While B has no table, it is B. "
+        "add that table too, and both are scored. For our made-up rallies the true positions are built in, and are B "
+        "as long as you add no table for it. "
         f"Tables are CSV files {COLUMNS}."
     )
     clip, start = clip_choice("compare")
@@ -93,7 +95,7 @@ def build(video: gr.Video) -> None:
     hidden = dict(show_progress="hidden", api_visibility="private")
     go.click(
         compare, [clip, video, start, a, b, table, labels, style], list(page), concurrency_limit=RUNS_AT_ONCE,
-        concurrency_id=QUEUE, **hidden,
+        concurrency_id=QUEUE, show_progress="minimal", show_progress_on=status, api_visibility="private",
     )  # fmt: skip
     stop.click(runs.cancel, None, status, queue=False, **hidden)
     frame.change(show, [state, frame], picture, trigger_mode="always_last", **hidden)
@@ -120,6 +122,25 @@ def _labels(clip: str, file: str | None) -> Trajectory | None:
     return None if file is None else _read(file, "labels")
 
 
+def _fits(table: Trajectory, size: tuple[int, int], what: str) -> str:
+    """A warning where a table may be in other pixels than those of the video of `size` (height, width), or nothing.
+
+    Raises Refused where it must be.
+    """
+    if not table.visible.any():
+        return ""
+    x, y = np.nanmax(table.xy, axis=0)
+    height, width = size
+    pixels = f"X and Y must be pixels of this {width} × {height} video"
+    if max(x, y) <= 1:
+        raise guard.Refused(f"{what} lie between 0 and 1: {pixels}. Multiply X by {width} and Y by {height}.")
+    if x > 1.1 * width or y > 1.1 * height:
+        raise guard.Refused(f"{what} go to ({x:.0f}, {y:.0f}): {pixels}. They may be of another size of it.")
+    if x <= SIZE[1] and y <= SIZE[0] and width > 2 * SIZE[1]:
+        return f" {what} all lie in the upper left {SIZE[1]} × {SIZE[0]} of the picture: are they pixels of this video?"
+    return ""
+
+
 def _positions(file: str | None, truth: Trajectory | None) -> Trajectory:
     """The table for B: the visitor's, or the truth if that is known, so that there is something to see at once."""
     if file is None and truth is not None:
@@ -137,6 +158,11 @@ def compare(
         job = footage.part(path, start)
         truth = _labels(clip, labels)
         other = _positions(table, truth) if b == TABLE else None
+        if a == b:
+            raise guard.Refused("A and B are the same network: choose two different ones, or a table for B.")
+        size = job.info.height, job.info.width
+        doubt = "" if other is None else _fits(other, size, "The positions for B")
+        doubt += "" if truth is None else _fits(truth, size, "The true positions")
         yield Page(parts.progress_bar("Starting …", 0), gr.update(visible=True), results=gr.update(visible=False))
         with runs.started(request) as stop, tempfile.TemporaryDirectory(prefix="tracknetv5-") as folder:
             first, *_ = yield from _progress(detect(models.load(a), job, stop), "A")
@@ -146,14 +172,17 @@ def compare(
             if not covered.any():
                 raise guard.Refused("The positions for B are of none of the frames of this part of the clip.")
             known = (None, None) if truth is None else aligned(truth, first.frame)
-            names = f"A: {a}", "B: the true positions" if other is truth else f"B: {b}"
+            of_b = "the true positions" if other is truth else Path(table).name if b == TABLE else b
+            names = a, parts.shortened(of_b)
             comparison = Comparison(
                 names, job.info.path, job.start, first, xy, *known, covered, job.info.pixel_aspect
             )
             film = Path(folder) / "comparison.mp4"
             for done in rendered(write_film, comparison, film, style, cancel=stop):
                 yield Page(parts.progress_bar(f"Drawing the video: {done} of {len(first)} frames", done / len(first)))
-            yield _results(comparison, film)
+            yield _results(comparison, film, doubt)
+    except Busy:
+        yield Page(gr.skip())
     except Cancelled:
         yield Page(parts.notice("Stopped."), gr.update(visible=False))
     except (guard.Refused, VideoError) as error:
@@ -173,16 +202,20 @@ def _progress(steps: Iterator[Progress], name: str) -> Iterator[Page]:
         yield Page(parts.progress_bar(f"{name}: {news.done} frames, {news.rate:.0f} per second", share))
 
 
-def _results(comparison: Comparison, film: Path) -> Page:
+def _results(comparison: Comparison, film: Path, doubt: str) -> Page:
     covered, rows = comparison.covered, comparison.worth_a_look()
     agree = comparison.agree[covered]
-    told = f"A and B agree in {agree.sum()} of {len(agree)} frames ({agree.mean():.0%})."
+    a, b = comparison.names
+    told = (
+        f"“{parts.shortened(comparison.video.name)}”: A ({a}) and B ({b}) agree in {agree.sum()} of {len(agree)} "
+        f"frames ({agree.mean():.0%})."
+    )
     if not covered.all():
         told += f" The positions for B are of {covered.sum()} of the {len(covered)} frames: only these are compared."
     begin, end = int(comparison.a.frame[0]), int(comparison.a.frame[-1])
     shown = rows[0][0] if rows else (begin + end) // 2
     return Page(
-        parts.notice(told, "good"),
+        parts.notice(told + doubt, "bad" if doubt else "good"),
         stop=gr.update(visible=False),
         state=comparison,
         results=gr.update(visible=True),

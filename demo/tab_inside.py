@@ -1,5 +1,6 @@
 """The second tab: one window of the network, from the frames it is given to the decision, step by step."""
 
+import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -144,8 +145,9 @@ def build(video: gr.Video, tab: gr.Tab) -> None:
         "apart, so it knows which way the ball flies.",
         "inside-v4",
     )
+    nothing_read = parts.notice("Point at or tap a picture to read its values.")
     readout = gr.HTML(
-        parts.notice("Point at or tap a picture to read its values."), elem_id="inside-readout", elem_classes="readout",
+        nothing_read, elem_id="inside-readout", elem_classes="readout",
         js_on_load=_KEYS,
     )  # fmt: skip
 
@@ -167,6 +169,11 @@ def build(video: gr.Video, tab: gr.Tab) -> None:
         **swift,
     )
     opacity.change(show_decision, choices, decision, **swift)
+    # What was read belongs to the pictures that were there.
+    gr.on(
+        [clip.change, start.submit, start.blur, frame.change], None, None, readout,
+        js=f"() => {json.dumps(nothing_read)}", api_visibility="private",
+    )  # fmt: skip
     reset.click(lambda: (round(abs(a), 2), round(b, 2)), None, [a_slider, b_slider], queue=False, **look)
     back.click(step_back, place, frame, **look)
     onward.click(step_on, place, frame, **look)
@@ -191,7 +198,7 @@ def clip_choice(tab: str) -> tuple[gr.Radio, gr.Number]:
             scale=4, min_width=280,
         )  # fmt: skip
         start = gr.Number(
-            0, label="Start (seconds)", minimum=0, scale=1, min_width=150, elem_id=f"{tab}-start",
+            0, label="Start (seconds)", scale=1, min_width=150, elem_id=f"{tab}-start",
             info=f"Up to {footage.SECONDS:.0f} seconds from there, {footage.FRAMES} frames at most.",
         )  # fmt: skip
     return clip, start

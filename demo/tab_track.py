@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from demo import charts, guard, models, parts, uploads, words
-from demo.runs import Runs
+from demo.runs import Busy, Runs
 from demo.tracking import Cancelled, Progress, Result, run
 from tracknetv5.draw import STYLES
 from tracknetv5.trajectory import GAP
@@ -33,6 +33,7 @@ STYLE_NAMES = {
     "ring": "Ring: nothing but the ball",
 }
 COURT, OF_MAIN_SHOT = "Path over the court: dark first, light last", "; the shot with most of the ball"
+PLAYED = (".mp4", ".m4v", ".mov", ".webm")  # by browsers
 QUEUE = "track"  # one line for the page and for programs
 CHART_SECONDS, CHART_GROWTH = 1.0, 1.01  # the chart is sent anew after so long, and with so many times the frames
 RUNS_AT_ONCE = 2  # they share the cores slice by slice; more would make everyone slow
@@ -60,8 +61,8 @@ def build() -> gr.Video:
             with gr.Accordion("Trim", open=False):
                 gr.Markdown(f"Track a part of the video: up to {guard.MAX_SECONDS:.0f} seconds at a time.")
                 with gr.Row():
-                    start = gr.Number(0, label="Start (seconds)", minimum=0, min_width=120)
-                    length = gr.Number(None, label="Length (seconds)", minimum=0, min_width=120, placeholder="the rest")
+                    start = gr.Number(0, label="Start (seconds)", min_width=120)
+                    length = gr.Number(None, label="Length (seconds)", min_width=120, placeholder="the rest")
             settings = _settings()
         with gr.Column(scale=7, min_width=320):
             status = gr.HTML(parts.steps(*STEPS), elem_id="status")
@@ -180,7 +181,9 @@ def describe(video: str | None) -> tuple:
             f"another part, of up to {guard.MAX_SECONDS / 60:.0f} minutes."
         ), 0, 60
     seconds = f", {info.duration:.1f} seconds" if info.duration else ""
-    return parts.notice(f"{facts}{seconds}. Ready.", "good"), 0, None
+    played = info.path.suffix.lower() in PLAYED
+    hidden = "" if played else " Your browser may not show it; the ball is found all the same."
+    return parts.notice(f"{facts}{seconds}. Ready.{hidden}", "good"), 0, None
 
 
 def validate(video: str | None, start: float | None, length: float | None, *settings) -> list[dict]:
@@ -214,10 +217,10 @@ def track_live(
 ) -> Iterator[Page]:  # fmt: skip
     """Updates for the page while it tracks, then all results."""
     try:
-        tracker, job = _start(video, start, length, weights, looks, threshold)
-        yield _at_start()
-        end = job.start + job.frames / float(job.info.fps) if job.frames else None
         with runs.started(request) as stop, tempfile.TemporaryDirectory(prefix="tracknetv5-") as folder:
+            tracker, job = _start(video, start, length, weights, looks, threshold)
+            yield _at_start()
+            end = job.start + job.frames / float(job.info.fps) if job.frames else None
             charted, chart_at = 0, 0.0  # frames in the chart on the page, and when to send the next
             for news in run(tracker, job, Path(folder), stop, fill_gaps=int(gaps), overlay=draw, style=style):
                 if not isinstance(news, Progress):
@@ -229,6 +232,8 @@ def track_live(
                     charted, chart_at = news.done, monotonic() + CHART_SECONDS
                     page = page._replace(plot=gr.update(value=charts.time_charts(news.trajectory, end), visible=True))
                 yield page
+    except Busy:
+        yield Page(gr.skip())
     except Cancelled:
         yield _stopped("Stopped. Press “Find the ball” to start again.")
     except (guard.Refused, VideoError) as error:
@@ -258,6 +263,7 @@ def _at_work(news: Progress) -> Page:
 
 def _at_end(result: Result, name: str) -> Page:
     """Everything about a finished run of the video `name`: another may have been chosen meanwhile."""
+    name = parts.shortened(name)
     done = f"Done in {result.seconds:.1f} s: “{name}”, {result.rate:.0f} frames per second while tracking."
     begin = float(result.trajectory.time[0])
     if begin >= 0.05:

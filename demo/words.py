@@ -85,6 +85,9 @@ def _named(trajectory: Trajectory) -> list[str]:
 def summary(trajectory: Trajectory) -> str:
     """A few sentences of Markdown."""
     count, seen = len(trajectory), int((trajectory.source == "detected").sum())
+    if not seen and count < HELD:
+        frames = "1 frame" if count == 1 else f"{count} frames"
+        return f"**Only {frames}.** The network looks at three in a row: choose a longer video or part."
     if not seen:
         return (
             f"**No ball found in {count} frames.** The camera should show the whole court from behind and hardly move, "

@@ -2,8 +2,10 @@
 
 import csv
 import json
+import re
 import shutil
 from contextlib import closing
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -140,7 +142,8 @@ def test_frames_that_a_table_does_not_have_are_not_compared(clip, tables, page_w
     part.write_text("\n".join([lines[0], *lines[11:16]]))
     with closing(tab.compare(tab.MINE, str(clip), 0, "ours", tab.TABLE, str(part), labels, "ring", visitor)) as pages:
         last = next(page for page in pages if "agree in" in page.status)
-    assert "A and B agree in 5 of 5 frames (100%)" in last.status and f"are of 5 of the {FRAMES} frames" in last.status
+    assert "A (ours) and B (part.csv) agree in 5 of 5 frames (100%)" in last.status
+    assert f"are of 5 of the {FRAMES} frames" in last.status
     assert last.differences == [] and [row[5:] for row in last.state.scores()] == [["1.000"] * 3] * 2
     part.write_text("\n".join([lines[0], "900,1,5,5,0.9,detected,30"]))
     with closing(tab.compare(tab.MINE, str(clip), 0, "ours", tab.TABLE, str(part), labels, "ring", visitor)) as pages:
@@ -165,6 +168,49 @@ def test_while_there_is_no_table_b_is_the_truth(clip, tables, page_weights, monk
     assert [row[0] for row in last.differences] == [5, 9]
     a, b = last.state.scores()
     assert a[0] == "A: ours" and b[0] == "B: the true positions" and b[5:] == ["1.000"] * 3
+
+
+@pytest.mark.parametrize(
+    ("scale", "says"),
+    [((1 / 512, 1 / 288), "lie between 0 and 1.*Multiply X by 512 and Y by 288"), ((3, 3), "pixels of this 512 × 288")],
+)
+def test_a_table_in_other_pixels_is_not_compared(clip, tables, page_weights, monkeypatch, tmp_path, scale, says):
+    tab = pytest.importorskip("demo.tab_compare")
+    monkeypatch.setattr(tab.models, "offered", lambda: {"ours": page_weights})
+    table, visitor = Trajectory.from_csv(tables[0]), SimpleNamespace(session_hash="visitor")
+    replace(table, xy=table.xy * scale).to_csv(tmp_path / "other.csv")
+    for a_table, labels in ((str(tmp_path / "other.csv"), None), (str(tables[0]), str(tmp_path / "other.csv"))):
+        (only,) = tab.compare(tab.MINE, str(clip), 0, "ours", tab.TABLE, a_table, labels, "ring", visitor)
+        assert re.search(says, only.status)
+
+
+def test_a_table_that_may_be_in_other_pixels_is_doubted():
+    tab = pytest.importorskip("demo.tab_compare")
+    table = Trajectory([0], [0], [(400, 200)], [1], ["detected"])
+    assert "all lie in the upper left 512 × 288" in tab._fits(table, (1080, 1920), "They")
+    assert tab._fits(table, (480, 640), "They") == ""
+    assert tab._fits(Trajectory([0], [0], [(np.nan, np.nan)], [0], [""]), (1080, 1920), "They") == ""
+
+
+def test_a_network_is_not_compared_with_itself(clip, page_weights, monkeypatch):
+    tab = pytest.importorskip("demo.tab_compare")
+    monkeypatch.setattr(tab.models, "offered", lambda: {"ours": page_weights})
+    visitor = SimpleNamespace(session_hash="visitor")
+    (only,) = tab.compare(tab.MINE, str(clip), 0, "ours", "ours", None, None, "ring", visitor)
+    assert "choose two different ones" in only.status
+
+
+def test_a_visitor_has_one_run():
+    runs = pytest.importorskip("demo.runs")
+    one, two = runs.Runs(), SimpleNamespace(session_hash="two")
+    with one.started(two):
+        with pytest.raises(runs.Busy), one.started(two):
+            pass
+        with one.started(SimpleNamespace(session_hash="another")) as stop:
+            one.forget(two)
+            assert not stop.is_set()
+    with one.started(two) as stop:
+        assert not stop.is_set()
 
 
 def test_every_frame_that_is_compared_can_be_shown_at_any_frame_rate(clip, tables, page_weights, monkeypatch):

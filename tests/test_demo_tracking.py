@@ -280,6 +280,7 @@ def test_the_summary_says_what_was_seen_and_what_was_not():
     assert "2 of 4 frames (50%)" in told
     assert "Fastest" not in told  # one step may be a jump to a false position
     assert "No ball found in 3 frames" in words.summary(trajectory([NONE] * 3))
+    assert "Only 1 frame." in words.summary(trajectory([NONE]))
     invented = words.summary(
         Trajectory([0, 1], [0.0, 0.1], [(1, 1), (2, 2)], [0.9, 0], ["detected", "interpolated"], size=(9, 9))
     )
@@ -288,7 +289,7 @@ def test_the_summary_says_what_was_seen_and_what_was_not():
 
 
 def test_the_page_asks_for_the_footage_that_its_weights_have_seen_and_tells_its_limits_first():
-    for text in (tab_track.WELCOME, tab_about.WHAT, words.summary(trajectory([NONE]))):
+    for text in (tab_track.WELCOME, tab_about.WHAT, words.summary(trajectory([NONE] * 3))):
         assert "from behind" in text and "as on television" in text
         assert not re.search(r"\b(be)?side\b", text)
     assert "up to 3 minutes at a time, 400 MB" in tab_track.WELCOME

@@ -90,6 +90,17 @@ def test_cancel_stops_a_run_and_the_next_one_works(visit, clips):
     assert len(list(csv.DictReader(io.StringIO(table(page))))) == 30
 
 
+def test_a_double_click_starts_one_run(visit, clips):
+    page = visit()
+    upload(page, clips[2])
+    page.dblclick("#go")
+    page.wait_for_selector("#charts svg")
+    page.click("#cancel")
+    page.wait_for_selector("#status >> text=Stopped.")
+    page.wait_for_timeout(1500)  # a second run would go on
+    assert page.locator("#status").inner_text().startswith("Stopped.") and page.locator("#cancel").is_hidden()
+
+
 def test_a_part_is_tracked_and_a_part_behind_the_end_refused(visit, clips):
     page = visit()
     upload(page, clips[2])

@@ -330,6 +330,7 @@ def test_tables_of_other_tools(tmp_path):
         ("Frame,Visibility,X,Y\n0,1,\0,20\n", "line 2: "),
         ("Frame\0,Visibility,X,Y\n0,1,10,20\n", "has no column Frame"),
         ("Frame,Visibility,X,Y\n0,1,1" + 200_000 * "0" + ",20\n", "field larger than field limit"),
+        ("Frame;Visibility;X;Y\n0;1;10;20\n", "not separated by commas"),
         ("Frame,Visibility,X,Y" + 200_000 * "0" + "\n0,1,10,20\n", "field larger than field limit"),
     ],
     ids=lambda text: text[:40],
@@ -338,6 +339,13 @@ def test_broken_tables_are_refused_by_name(tmp_path, text, reason):
     path = tmp_path / "broken.csv"
     path.write_text(text)
     with pytest.raises(ValueError, match=rf"broken\.csv.*{reason}"):
+        Trajectory.from_csv(path)
+
+
+def test_a_table_in_another_encoding_is_refused_by_name(tmp_path):
+    path = tmp_path / "excel.xls"
+    path.write_bytes(b"Frame,Visibility,X,Y\n0,1,10,20\n\xbc\n")
+    with pytest.raises(ValueError, match=r"excel\.xls: is no text in UTF-8"):
         Trajectory.from_csv(path)
 
 

@@ -283,13 +283,18 @@ class Trajectory:
         with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             try:
-                missing = [name for name in COLUMNS[:4] if name not in (reader.fieldnames or ())]
+                names = reader.fieldnames or ()
+                missing = [name for name in COLUMNS[:4] if name not in names]
                 for row in () if missing else reader:
                     visibility = int(float(row["Visibility"]))
                     if visibility >= 0:
                         rows.append(_parse(row, visibility > 0))
+            except UnicodeDecodeError as error:
+                raise ValueError(f"{path}: is no text in UTF-8; save the table as CSV in UTF-8") from error
             except (TypeError, ValueError, OverflowError, csv.Error) as error:
                 raise ValueError(f"{path}, line {reader.line_num}: {error}; correct or remove this line") from error
+        if missing and any(mark in name for mark in ";\t" for name in names):
+            raise ValueError(f"{path}: its columns are not separated by commas; save the table as CSV with commas")
         if missing:
             raise ValueError(f"{path}: has no column {', '.join(missing)}; expected a header with Frame,Visibility,X,Y")
         frame, time, xy, score, source = zip(*rows, strict=True) if rows else ([],) * 5
