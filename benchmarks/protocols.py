@@ -13,7 +13,7 @@ interpolation; other footage is letterboxed, not stretched.
 
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import repeat
 from pathlib import Path
@@ -182,6 +182,9 @@ def by_heatmap(
         )
     is_v3 = config.model == "tracknet_v3"
     decode_one, tolerance = (decode_reference_v3, V3_TOLERANCE) if is_v3 else (decode_reference, TOLERANCE)
+    # Convolutions take pictures of any size.
+    tracker = tracker.with_settings(threshold=tracker.threshold, step=tracker.step)
+    tracker.config = replace(config, height=SIZE[0], width=SIZE[1])
     background = median_background(clip.images(SIZE)) if config.background else None
     frame, end = [], 0
     predicted = [[] for _ in thresholds]
